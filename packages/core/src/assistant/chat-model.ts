@@ -1,0 +1,36 @@
+/** What passes between us and a model, in order. A tool's result follows its call within the same turn. */
+export type Message = { type: "message"; role: "user" | "assistant"; content: string };
+/** `arguments` is JSON text as the model wrote it, which may be no JSON at all. */
+export type ToolCall = { type: "tool_call"; id: string; name: string; arguments: string };
+export type ToolResult = { type: "tool_result"; callId: string; content: string };
+export type Item = Message | ToolCall | ToolResult;
+/** What a turn did between the user's message and the reply. */
+export type Step = ToolCall | ToolResult | Message;
+
+/** Tokens as the provider billed them; `cached` is the part of `input` that it had in its prompt cache. */
+export type Usage = { input: number; output: number; cached: number };
+
+/** `parameters` is a JSON Schema fit for strict function calling. */
+export type ToolDefinition = { name: string; description: string; parameters: Record<string, unknown> };
+
+export type ModelRequest = {
+  instructions: string;
+  items: readonly Item[];
+  tools: readonly ToolDefinition[];
+  /** "none" asks for an answer in words whatever tools are listed. */
+  toolChoice: "auto" | "none";
+  signal: AbortSignal;
+};
+
+/** Words, tool calls, or both; never neither. */
+export type ModelResponse = { text: string; toolCalls: ToolCall[]; usage: Usage };
+
+export interface ChatModel {
+  /** The model's name, for usage records and metrics. */
+  readonly name: string;
+  /**
+   * One call, no retries. @throws UpstreamError when the provider failed, AppError when a setting is wrong or the
+   * request can never succeed.
+   */
+  respond(request: ModelRequest): Promise<ModelResponse>;
+}

@@ -1,0 +1,62 @@
+import type { Item, Step } from "./chat-model.ts";
+
+/** A turn that is over, or that was left without a reply; `tokens` is what it weighs, when usage told. */
+export type PastTurn = {
+  message: string;
+  steps: readonly Step[];
+  reply?: string | undefined;
+  tokens?: number | undefined;
+};
+
+/** Wrapping of one message in the chat format. */
+const ITEM_OVERHEAD = 4;
+/** English is about 4 characters a token, JSON and code fewer: a margin of a tenth on the safe side. */
+const ASCII_PER_TOKEN = 3.6;
+
+/**
+ * Tokens of a text by its characters: a tokenizer costs a cold start of 0.3 s and 68 MB. Characters outside ASCII count
+ * one each, which is about right for CJK and too many for accented Latin.
+ */
+export function estimateTokens(text: string): number {
+  let other = 0;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) other++;
+  return Math.ceil((text.length - other) / ASCII_PER_TOKEN + other) + ITEM_OVERHEAD;
+}
+
+const textOf = (item: Item) =>
+  item.type === "message" || item.type === "tool_result" ? item.content : `${item.name} ${item.arguments}`;
+
+export const estimateItems = (items: readonly Item[]) =>
+  items.reduce((sum, item) => sum + estimateTokens(textOf(item)), 0);
+
+export function itemsOf(turn: PastTurn): Item[] {
+  const items: Item[] = [{ type: "message", role: "user", content: turn.message }, ...turn.steps];
+  if (turn.reply !== undefined) items.push({ type: "message", role: "assistant", content: turn.reply });
+  return items;
+}
+
+/**
+ * The newest whole turns that fit `budget` tokens, oldest first. A turn goes in whole or not at all, so a tool call is
+ * never parted from its result; and nothing older than the first that does not fit, so there are no holes.
+ */
+export function newestThatFit(turns: readonly PastTurn[], budget: number): Item[] {
+  const kept: Item[][] = [];
+  let left = budget;
+  for (const turn of turns.toReversed()) {
+    const items = itemsOf(turn);
+    left -= turn.tokens ?? estimateItems(items);
+    if (left < 0) break;
+    kept.push(items);
+  }
+  return kept.toReversed().flat();
+}
+
+/**
+ * What a turn weighs in later windows: our estimate of its items, corrected by how far the estimate of the turn's first
+ * request was off from what the provider counted. The correction is bounded, for some servers report no usage or
+ * count a cached prompt as nothing.
+ */
+export function weighTurn(turn: PastTurn, firstRequest: { estimated: number; counted: number }): number {
+  const ratio = firstRequest.counted > 0 ? firstRequest.counted / firstRequest.estimated : 1;
+  return Math.ceil(estimateItems(itemsOf(turn)) * Math.min(2, Math.max(0.5, ratio)));
+}

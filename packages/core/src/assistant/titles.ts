@@ -1,0 +1,54 @@
+import * as z from "zod";
+import type { Clock } from "../clock.ts";
+import { Cache, type CacheRedis } from "../redis/cache.ts";
+import { sha256 } from "../redis/keys.ts";
+import type { Deadline } from "../resilience/deadline.ts";
+import type { Telemetry } from "../telemetry.ts";
+import { shorten } from "../text.ts";
+import type { ChatModel } from "./chat-model.ts";
+import { titlePrompt } from "./prompts.ts";
+
+const MAX_GRAPHEMES = 60;
+const TIMEOUT_MS = 8_000;
+
+/** Titles of conversations, cached for good under the hash of the first message. */
+export class Titles {
+  readonly #model: ChatModel;
+  readonly #cache: Cache<string>;
+  readonly #telemetry: Telemetry;
+
+  constructor(options: { model: ChatModel; redis: CacheRedis; clock: Clock; telemetry: Telemetry }) {
+    this.#model = options.model;
+    this.#cache = new Cache({ redis: options.redis, schema: z.string().min(1), clock: options.clock });
+    this.#telemetry = options.telemetry;
+  }
+
+  /** A title for a conversation that begins with `message`. Never throws: the beginning of the message will do. */
+  async title(message: string, deadline: Deadline): Promise<string> {
+    const key = `title:${sha256([this.#model.name, titlePrompt.version, message].join("\n"))}`;
+    try {
+      const cached = await this.#cache.read(key);
+      this.#telemetry.count(cached ? "CacheHits" : "CacheMisses", 1, { cache: "title" });
+      if (cached) return cached.value;
+      const title = await this.#telemetry.step("title", () => this.#ask(message, deadline));
+      await this.#cache.write(key, title);
+      return title;
+    } catch (error) {
+      this.#telemetry.warn("no title from the model: the message's beginning serves", { error });
+      return shorten(message, MAX_GRAPHEMES);
+    }
+  }
+
+  async #ask(message: string, deadline: Deadline): Promise<string> {
+    const { text } = await this.#model.respond({
+      instructions: titlePrompt.text,
+      items: [{ type: "message", role: "user", content: message }],
+      tools: [],
+      toolChoice: "none",
+      signal: deadline.within(TIMEOUT_MS),
+    });
+    const title = shorten(text.replace(/^["'“«]+|["'”».]+$/g, ""), MAX_GRAPHEMES);
+    if (!title) throw new Error("the model gave an empty title");
+    return title;
+  }
+}

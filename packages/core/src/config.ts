@@ -1,0 +1,139 @@
+import * as z from "zod";
+import { AppError } from "./error.ts";
+
+/** An empty variable is an absent one: `.env` files have lines such as `OPENAI_API_KEY=`. */
+const optional = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
+const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) =>
+  z.preprocess((raw) => (raw === undefined || raw === "" ? value : raw), schema);
+
+const count = (max = Number.MAX_SAFE_INTEGER) => z.coerce.number().int().min(0).max(max);
+const positive = (max = Number.MAX_SAFE_INTEGER) => z.coerce.number().int().min(1).max(max);
+const url = z.url({ protocol: /^https?$/ });
+
+const auth = z.object({ AUTH_MODE: optional(z.literal("none")) });
+
+const store = z.object({ CONVERSATIONS_TABLE: withDefault(z.string(), "parley") });
+
+const redis = z.object({
+  UPSTASH_REDIS_REST_URL: url,
+  UPSTASH_REDIS_REST_TOKEN: z.string().min(1),
+  REDIS_TIMEOUT_MS: withDefault(positive(), 1_000),
+});
+
+const sessions = z.object({ SESSION_TTL_MINUTES: withDefault(positive(), 30) });
+
+const OPENAI_URL = "https://api.openai.com/v1";
+const model = z.object({
+  OPENAI_API_KEY: z.string().min(1),
+  OPENAI_BASE_URL: withDefault(url, OPENAI_URL),
+  OPENAI_MODEL: withDefault(z.string().min(1), "gpt-5.4-mini"),
+  OPENAI_REASONING_EFFORT: optional(z.string()),
+  OPENAI_TIMEOUT_MS: withDefault(positive(), 20_000),
+});
+
+const context = z.object({ MAX_CONTEXT_TOKENS: withDefault(positive(), 4_000) });
+
+const retry = z.object({
+  RETRY_MAX_ATTEMPTS: withDefault(count(10), 3),
+  RETRY_BASE_DELAY_MS: withDefault(positive(), 500),
+  RETRY_MAX_DELAY_MS: withDefault(positive(), 5_000),
+});
+
+const tools = z.object({
+  WEATHER_API_KEY: optional(z.string()),
+  WEATHER_API_URL: withDefault(url, "https://api.weatherapi.com/v1"),
+  HOLIDAY_CALENDAR_LINK: optional(z.url({ protocol: /^(https?|webcal)$/ })),
+  CACHE_TTL_HOURS: withDefault(positive(), 24),
+  CIRCUIT_BREAKER_MAX_FAILURES: withDefault(positive(), 3),
+  CIRCUIT_BREAKER_COOLDOWN_SECONDS: withDefault(positive(), 30),
+  CIRCUIT_BREAKER_WINDOW_SECONDS: withDefault(positive(), 60),
+});
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+function parse<T>(schema: z.ZodType<T>, env: Environment): T {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => {
+    const name = path.join(".");
+    return `${name}: ${env[name] ? message : "is not set"}`;
+  });
+  throw new AppError("failed_precondition", `Wrong settings: ${problems.join("; ")}. See .env.example.`);
+}
+
+/**
+ * Settings by need, each group parsed when somebody first asks for it: listing conversations does not need the OpenAI
+ * key. Defaults are those of the original service.
+ * Every getter throws AppError failed_precondition that names the settings which are missing or wrong, and no value.
+ */
+export class Config {
+  readonly #env: Environment;
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  /** "none" is said aloud; without it there must be keys. */
+  get authMode() {
+    return parse(auth, this.#env).AUTH_MODE;
+  }
+
+  get store() {
+    return { table: parse(store, this.#env).CONVERSATIONS_TABLE };
+  }
+
+  get redis() {
+    const settings = parse(redis, this.#env);
+    return {
+      url: settings.UPSTASH_REDIS_REST_URL,
+      token: settings.UPSTASH_REDIS_REST_TOKEN,
+      timeoutMs: settings.REDIS_TIMEOUT_MS,
+    };
+  }
+
+  get sessionTtlMs() {
+    return parse(sessions, this.#env).SESSION_TTL_MINUTES * 60_000;
+  }
+
+  get model() {
+    const settings = parse(model, this.#env);
+    const isOpenAI = settings.OPENAI_BASE_URL === OPENAI_URL;
+    return {
+      apiKey: settings.OPENAI_API_KEY,
+      baseUrl: settings.OPENAI_BASE_URL,
+      name: settings.OPENAI_MODEL,
+      // OpenAI's newer models refuse tools together with reasoning in Chat Completions; other servers may not know the
+      // parameter at all.
+      reasoningEffort: settings.OPENAI_REASONING_EFFORT ?? (isOpenAI ? "none" : undefined),
+      timeoutMs: settings.OPENAI_TIMEOUT_MS,
+    };
+  }
+
+  get maxContextTokens() {
+    return parse(context, this.#env).MAX_CONTEXT_TOKENS;
+  }
+
+  get retry() {
+    const settings = parse(retry, this.#env);
+    return {
+      maxRetries: settings.RETRY_MAX_ATTEMPTS,
+      baseMs: settings.RETRY_BASE_DELAY_MS,
+      capMs: settings.RETRY_MAX_DELAY_MS,
+    };
+  }
+
+  get tools() {
+    const settings = parse(tools, this.#env);
+    return {
+      weather: { key: settings.WEATHER_API_KEY ?? "", baseUrl: settings.WEATHER_API_URL },
+      calendarLink: settings.HOLIDAY_CALENDAR_LINK,
+      calendarFreshMs: settings.CACHE_TTL_HOURS * 3_600_000,
+      circuit: {
+        maxFailures: settings.CIRCUIT_BREAKER_MAX_FAILURES,
+        cooldownMs: settings.CIRCUIT_BREAKER_COOLDOWN_SECONDS * 1_000,
+        windowMs: settings.CIRCUIT_BREAKER_WINDOW_SECONDS * 1_000,
+      },
+    };
+  }
+}

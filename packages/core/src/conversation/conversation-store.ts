@@ -1,0 +1,92 @@
+import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
+
+/** The chat that a turn came through. */
+export type SessionClaim = SessionMetadata & {
+  /**
+   * Conversations that this chat may be in and leave: one that ended by age or is gone. "any" starts anew whatever it
+   * is in.
+   */
+  leaving: string | "any" | undefined;
+  /** A chat whose last activity is before this time is in no conversation any more. */
+  activeSince: number;
+};
+
+export type BeginTurn = {
+  conversationId: string;
+  /** Turns that the caller has seen; 0 for a conversation that it believes to be new. */
+  turnCount: number;
+  owner: string;
+  platform: string;
+  turnId: string;
+  digest: string;
+  message: string;
+  messageId: string;
+  lease: Lease;
+  now: number;
+  session?: SessionClaim | undefined;
+  signal?: AbortSignal;
+};
+
+export type Begun =
+  /** The turn is stored, open, and ours. */
+  | { outcome: "begun"; turn: Turn }
+  /** This owner has used the turn id before: for this turn. */
+  | { outcome: "known"; turn: Turn }
+  /** The chat is in another conversation meanwhile. */
+  | { outcome: "moved"; conversationId: string };
+
+export type Page<T> = {
+  items: T[];
+  /** Opaque; absent on the last page. */
+  nextToken?: string | undefined;
+};
+
+export type PageRequest = { size: number; token?: string | undefined };
+
+/**
+ * Where conversations live. Every method is one round trip unless rivals or a repetition make it more, and its cost
+ * does not grow with the conversation. Reads see every write that was answered before they began, `list` excepted.
+ * All throw AppError: unavailable (throttled, unreachable), invalid_argument (a page token that is not ours).
+ */
+export interface ConversationStore {
+  /** The head and the newest `turns` turns, oldest first; undefined when there is no such conversation. */
+  load(
+    id: string,
+    turns: number,
+    signal?: AbortSignal,
+  ): Promise<{ conversation: Conversation; turns: Turn[] } | undefined>;
+
+  /** Turns before `seq`, the newest `limit` of them, oldest first. */
+  turnsBefore(id: string, seq: number, limit: number): Promise<Turn[]>;
+
+  /**
+   * Appends an open turn: the conversation's head (created when missing), the turn, its turn id and the chat's
+   * whereabouts change together or not at all.
+   * @throws AppError not_found when the conversation belongs to another owner, or is gone after being seen
+   */
+  begin(turn: BeginTurn): Promise<Begun>;
+
+  /** Takes over an open turn whose lease is over at `now`; undefined when somebody else was faster or it is done. */
+  claim(turn: Turn, lease: Lease, now: number): Promise<Turn | undefined>;
+
+  /** Sets the reply of an open turn that `holder` holds, and the conversation's title. False: it is not held any more. */
+  complete(turn: Turn, holder: string, reply: Reply, title?: string): Promise<boolean>;
+
+  /** Ends a lease early, so that a retry need not wait for it. */
+  release(turn: Turn, holder: string): Promise<void>;
+
+  turn(conversationId: string, seq: number): Promise<Turn | undefined>;
+
+  /** The conversation that a chat is in; undefined when it is in none, or its last activity is before `activeSince`. */
+  sessionConversation(
+    owner: string,
+    session: SessionMetadata,
+    activeSince: number,
+  ): Promise<string | undefined>;
+
+  /** An owner's conversations, newest activity first. May lag behind a write by a moment. */
+  list(owner: string, page: PageRequest): Promise<Page<Conversation>>;
+
+  /** A conversation's turns, oldest first. */
+  turns(conversationId: string, page: PageRequest): Promise<Page<Turn>>;
+}

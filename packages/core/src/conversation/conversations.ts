@@ -1,0 +1,219 @@
+import type { Assistant } from "../assistant/assistant.ts";
+import type { Titles } from "../assistant/titles.ts";
+import type { Clock } from "../clock.ts";
+import { AppError } from "../error.ts";
+import { newHolderId, newMessageId, newTurnId } from "../id.ts";
+import { sha256 } from "../redis/keys.ts";
+import type { Deadline } from "../resilience/deadline.ts";
+import type { Sessions } from "../session/sessions.ts";
+import type { Telemetry } from "../telemetry.ts";
+import { notFound, type Past, type Target, TurnBeginner } from "./begin-turn.ts";
+import type { ConversationStore, Page, PageRequest } from "./conversation-store.ts";
+import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
+
+/** A lease outlives its holder's deadline by this much: storing the reply, and clocks that differ. */
+const LEASE_MARGIN_MS = 5_000;
+/** A turn in progress is mostly done in less; the client may ask again then. */
+const MAX_RETRY_AFTER_S = 5;
+
+type Ask = {
+  owner: string;
+  message: string;
+  /** The client's name for this turn; sent again it gets the same answer. A fresh one when absent. */
+  turnId?: string | undefined;
+  deadline: Deadline;
+};
+export type StartRequest = Ask & { session?: SessionMetadata | undefined };
+export type ContinueRequest = Ask & { conversationId: string };
+export type ConverseRequest = Ask & { session: SessionMetadata };
+
+/** A complete turn; `replayed` when an earlier request had completed it. */
+export type TurnResult = {
+  conversationId: string;
+  title: string | undefined;
+  reply: Reply;
+  replayed: boolean;
+};
+
+/**
+ * The four operations. A turn is stored before the model is asked and completed after, under a lease; a crash anywhere
+ * leaves a turn that the same turn id completes.
+ *
+ *   resolve -> load -> begin (open, ours) -> model and tools -> complete (done)
+ *                        |-- known, done ------------------------> the stored reply
+ *                        |-- known, open, lease over -> claim ---> model and tools -> complete
+ *                        '-- known, open, held ------------------> aborted: in progress
+ *
+ * All throw AppError; already_exists when a turn id comes with another message.
+ */
+export class Conversations {
+  readonly #store: ConversationStore;
+  readonly #beginner: TurnBeginner;
+  readonly #assistant: Pick<Assistant, "reply">;
+  readonly #titles: Pick<Titles, "title">;
+  readonly #historyTurns: number;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
+
+  constructor(options: {
+    store: ConversationStore;
+    sessions: Sessions;
+    assistant: Pick<Assistant, "reply">;
+    titles: Pick<Titles, "title">;
+    /** Turns loaded for the context window, whatever the conversation's length. */
+    historyTurns: number;
+    clock: Clock;
+    telemetry: Telemetry;
+  }) {
+    this.#store = options.store;
+    this.#beginner = new TurnBeginner(options);
+    this.#assistant = options.assistant;
+    this.#titles = options.titles;
+    this.#historyTurns = options.historyTurns;
+    this.#clock = options.clock;
+    this.#telemetry = options.telemetry;
+  }
+
+  /** A new conversation; with a session, its chat is in it from now on. */
+  start({ session, ...ask }: StartRequest): Promise<TurnResult> {
+    return this.#turn({ kind: "new", platform: session?.platform ?? "api", session }, ask);
+  }
+
+  /** The next turn of a conversation. @throws AppError not_found, for another owner's too */
+  continue({ conversationId, ...ask }: ContinueRequest): Promise<TurnResult> {
+    return this.#turn({ kind: "conversation", id: conversationId }, ask);
+  }
+
+  /** The next turn of the conversation that the chat is in, or the first of a new one. */
+  converse({ session, ...ask }: ConverseRequest): Promise<TurnResult> {
+    return this.#turn({ kind: "session", session }, ask);
+  }
+
+  /** The owner's conversations, newest activity first. */
+  list(owner: string, page: PageRequest): Promise<Page<Conversation>> {
+    return this.#store.list(owner, page);
+  }
+
+  /** A conversation and a page of its turns, oldest first. @throws AppError not_found, for another owner's too */
+  async describe(
+    owner: string,
+    id: string,
+    page: PageRequest,
+  ): Promise<{ conversation: Conversation; turns: Page<Turn> }> {
+    const [head, turns] = await Promise.all([this.#store.load(id, 0), this.#store.turns(id, page)]);
+    if (head?.conversation.owner !== owner) throw notFound();
+    return { conversation: head.conversation, turns };
+  }
+
+  async #turn(target: Target, ask: Ask): Promise<TurnResult> {
+    const { owner, message, deadline } = ask;
+    const where = target.kind === "conversation" ? target.id : target.session;
+    const digest = sha256(JSON.stringify([target.kind, where ?? null, message]));
+    const lease = this.#newLease(deadline);
+    const turnId = ask.turnId ?? newTurnId();
+    const { begun, past } = await this.#beginner.begin(target, {
+      owner,
+      turnId,
+      digest,
+      message,
+      lease,
+      deadline,
+    });
+    const { turn } = begun;
+    if (begun.outcome === "begun") return this.#answer(turn, lease.holder, past, deadline);
+    if (turn.digest !== digest) {
+      throw new AppError("already_exists", "This idempotency key was used for another message.", {
+        meta: { header: "idempotency-key" },
+      });
+    }
+    return turn.reply ? this.#replay(turn) : this.#takeOver(turn, deadline);
+  }
+
+  /** Completes a turn that a crash or a failure left open. */
+  async #takeOver(turn: Turn, deadline: Deadline): Promise<TurnResult> {
+    const now = this.#clock.now();
+    if (turn.lease && turn.lease.until > now) throw inProgress(turn.lease.until - now);
+    const lease = this.#newLease(deadline);
+    const claimed = await this.#store.claim(turn, lease, now);
+    if (!claimed) return this.#afterLoss(turn);
+    const [head, turns] = await Promise.all([
+      this.#store.load(turn.conversationId, 0),
+      this.#store.turnsBefore(turn.conversationId, turn.seq, this.#historyTurns),
+    ]);
+    if (!head) throw notFound();
+    const { title, platform } = head.conversation;
+    return this.#answer(claimed, lease.holder, { turns, title, platform }, deadline);
+  }
+
+  async #answer(turn: Turn, holder: string, past: Past, deadline: Deadline): Promise<TurnResult> {
+    const titling = past.title === undefined ? this.#titles.title(turn.message, deadline) : undefined;
+    const reply = await this.#ask(turn, holder, past, deadline);
+    const title = (await titling) ?? past.title;
+    const stored = await this.#telemetry.step("store complete", () =>
+      this.#store.complete(turn, holder, reply, titling && title),
+    );
+    if (!stored) return this.#afterLoss(turn, reply);
+    this.#telemetry.count("Turns", 1, { platform: knownPlatform(past.platform), outcome: "done" });
+    return { conversationId: turn.conversationId, title, reply, replayed: false };
+  }
+
+  async #ask(turn: Turn, holder: string, past: Past, deadline: Deadline): Promise<Reply> {
+    const history = past.turns.map(({ message, reply }) => ({
+      message,
+      steps: reply?.steps ?? [],
+      reply: reply?.text,
+      tokens: reply?.tokens,
+    }));
+    try {
+      const answer = await this.#telemetry.step("assistant reply", () =>
+        this.#assistant.reply({ platform: past.platform, history, message: turn.message, deadline }),
+      );
+      const at = this.#clock.now();
+      return { ...answer, messageId: newMessageId(at), at };
+    } catch (error) {
+      this.#telemetry.count("Turns", 1, { platform: knownPlatform(past.platform), outcome: "failed" });
+      // The message stays; without this a retry would have to wait until the lease is over.
+      await this.#store.release(turn, holder).catch((failure: unknown) => {
+        this.#telemetry.warn("a lease was not released and ends by itself", { error: failure });
+      });
+      throw error;
+    }
+  }
+
+  /**
+   * The turn was not ours any more when we came to claim or complete it. `ours`: our reply, which may be stored all the
+   * same, when the answer to the first attempt at storing it was lost.
+   */
+  async #afterLoss(turn: Turn, ours?: Reply): Promise<TurnResult> {
+    const current = await this.#store.turn(turn.conversationId, turn.seq);
+    if (!current) throw notFound();
+    if (!current.reply) throw inProgress((current.lease?.until ?? 0) - this.#clock.now());
+    const result = await this.#replay(current);
+    return { ...result, replayed: current.reply.messageId !== ours?.messageId };
+  }
+
+  async #replay(turn: Turn): Promise<TurnResult> {
+    if (!turn.reply) throw inProgress(0);
+    const head = await this.#store.load(turn.conversationId, 0);
+    this.#telemetry.count("TurnsReplayed");
+    return {
+      conversationId: turn.conversationId,
+      title: head?.conversation.title,
+      reply: turn.reply,
+      replayed: true,
+    };
+  }
+
+  #newLease(deadline: Deadline): Lease {
+    return { holder: newHolderId(), until: this.#clock.now() + deadline.remaining() + LEASE_MARGIN_MS };
+  }
+}
+
+const inProgress = (remainingMs: number) =>
+  new AppError("aborted", "This message is being answered already. Ask again in a moment.", {
+    meta: { retry_after: String(Math.min(MAX_RETRY_AFTER_S, Math.max(1, Math.ceil(remainingMs / 1000)))) },
+  });
+
+const PLATFORMS = new Set(["api", "telegram", "cli"]);
+/** Clients name their platform freely; a metric's dimension must stay bounded. */
+const knownPlatform = (platform: string) => (PLATFORMS.has(platform) ? platform : "other");

@@ -1,0 +1,17 @@
+import type * as z from "zod";
+import { AppError } from "../error.ts";
+
+/** An opaque page token: where a page ended, and nothing of whose it was. */
+export const encodeToken = (position: unknown) => Buffer.from(JSON.stringify(position)).toString("base64url");
+
+/** @throws AppError invalid_argument for anything that `encodeToken` did not make in this shape */
+export function decodeToken<T>(token: string, schema: z.ZodType<T>): T {
+  try {
+    return schema.parse(JSON.parse(Buffer.from(token, "base64url").toString("utf8")));
+  } catch (cause) {
+    throw new AppError("invalid_argument", "page_token is not one that this service gave.", {
+      cause,
+      meta: { argument: "page_token" },
+    });
+  }
+}

@@ -1,0 +1,73 @@
+import { setTimeout } from "node:timers/promises";
+import { newHolderId } from "../id.ts";
+import type { Deadline } from "../resilience/deadline.ts";
+import { deadlineExceeded } from "../resilience/deadline.ts";
+import type { Telemetry } from "../telemetry.ts";
+import type { Cache, CacheEntry } from "./cache.ts";
+
+export type ReadThroughOptions<T> = {
+  cache: Cache<T>;
+  key: string;
+  /** Up to this age a value is served without asking anyone. */
+  freshMs: number;
+  /** Up to this age it is served when the source fails (stale-if-error), or while another refreshes it. */
+  staleMs: number;
+  /** Longer than `load` may take, so that a lock never ends under a live holder. */
+  lockMs: number;
+  /** Asks the source; `lastResort` says that there is no stale value to fall back to. */
+  load: (lastResort: boolean) => Promise<T>;
+  /** Failures after which a stale value must not be served: they say something of the question, not of the source. */
+  isFinal: (error: unknown) => boolean;
+  deadline: Deadline;
+  telemetry: Telemetry;
+  /** The cache's name in metrics. */
+  name: string;
+};
+
+const POLL_MS = 100;
+
+/**
+ * Fresh cache, else the source, else stale cache, else the source's error. Of all the instances that miss a key at
+ * once, one asks the source (it holds the lock) and the others wait for what it stores, or take the stale value.
+ * A holder that fails or dies leaves the lock to the next in line.
+ */
+export async function readThrough<T>(
+  options: ReadThroughOptions<T>,
+): Promise<CacheEntry<T> & { stale: boolean }> {
+  const { cache, key, deadline, telemetry } = options;
+  const dimensions = { cache: options.name };
+  const holder = newHolderId();
+  for (;;) {
+    const entry = await cache.read(key);
+    if (entry && entry.ageMs < options.freshMs) {
+      telemetry.count("CacheHits", 1, dimensions);
+      return { ...entry, stale: false };
+    }
+    const stale = entry && entry.ageMs < options.staleMs ? entry : undefined;
+    if (await cache.lock(key, holder, options.lockMs)) return refresh(options, holder, stale);
+    if (stale) {
+      telemetry.count("CacheStale", 1, dimensions);
+      return { ...stale, stale: true };
+    }
+    await setTimeout(POLL_MS, undefined, { signal: deadline.signal }).catch((cause: unknown) => {
+      throw deadlineExceeded(cause);
+    });
+  }
+}
+
+async function refresh<T>(options: ReadThroughOptions<T>, holder: string, stale: CacheEntry<T> | undefined) {
+  const { cache, key, telemetry } = options;
+  const dimensions = { cache: options.name };
+  try {
+    const value = await options.load(stale === undefined);
+    telemetry.count("CacheMisses", 1, dimensions);
+    await cache.write(key, value, { ttlMs: options.staleMs, holder });
+    return { value, ageMs: 0, stale: false };
+  } catch (error) {
+    await cache.unlock(key, holder);
+    if (!stale || options.isFinal(error)) throw error;
+    telemetry.count("CacheStale", 1, dimensions);
+    telemetry.warn(`${options.name} is refreshed from a stale cache: its source failed`, { error });
+    return { ...stale, stale: true };
+  }
+}

@@ -1,0 +1,57 @@
+import * as z from "zod";
+import { AppError } from "../error.ts";
+import type { Holiday } from "../holidays/parse-calendar.ts";
+import { defineTool, type ToolDependencies } from "./tool.ts";
+
+const MAX_HOLIDAYS = 100;
+
+const date = (which: string) =>
+  z
+    .string()
+    .nullable()
+    .describe(
+      `Only holidays ${which} this date: RFC 3339 such as 2026-12-31 or 2026-12-31T00:00:00Z; null for no limit`,
+    );
+
+export const getHolidays = ({ clock, holidays }: Pick<ToolDependencies, "clock" | "holidays">) =>
+  defineTool({
+    name: "get_holidays",
+    description:
+      "Lists public holidays of the configured calendar in order of date, one a line. Without dates: those of the coming year.",
+    parameters: z.object({
+      before_date: date("before"),
+      after_date: date("on or after"),
+      max_count: z.int().min(1).max(MAX_HOLIDAYS).nullable().describe("At most so many; null for all"),
+    }),
+    async execute({ before_date, after_date, max_count }, { deadline }) {
+      const today = isoDate(clock.now());
+      const before = parseDate("before_date", before_date);
+      const from =
+        parseDate("after_date", after_date) ?? (before && before <= today ? yearFrom(before, -1) : today);
+      const found = await holidays.between(from, before ?? yearFrom(from, 1), deadline);
+      const lines = found.slice(0, max_count ?? MAX_HOLIDAYS).map(describe);
+      return lines.length > 0 ? lines.join("\n") : "The calendar has no holidays in that span.";
+    },
+  });
+
+const describe = ({ date, lastDate, name }: Holiday) =>
+  lastDate === date ? `${date}: ${name}` : `${date}: ${name} (until ${lastDate})`;
+
+const isoDate = (at: number) => new Date(at).toISOString().slice(0, 10);
+
+/** The same day `years` later; from 29 February, 1 March. */
+function yearFrom(date: string, years: number): string {
+  const at = new Date(`${date}T00:00:00Z`);
+  at.setUTCFullYear(at.getUTCFullYear() + years);
+  return isoDate(at.getTime());
+}
+
+/** A holiday is a day, so of a date-time only its date counts. */
+function parseDate(field: string, text: string | null): string | undefined {
+  if (text === null) return undefined;
+  const date = text.slice(0, 10);
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(date) || Number.isNaN(Date.parse(text))) {
+    throw new AppError("invalid_argument", `${field} must be an RFC 3339 date such as 2026-12-31.`);
+  }
+  return date;
+}

@@ -1,0 +1,67 @@
+import * as z from "zod";
+import { type CurrentWeather, type Forecast, MAX_FORECAST_DAYS } from "../weather/types.ts";
+import type { Aged } from "../weather/weather-service.ts";
+import { defineTool, type ToolDependencies } from "./tool.ts";
+
+const MAX_LOCATION = 200;
+
+export const getWeather = ({ weather }: Pick<ToolDependencies, "weather">) =>
+  defineTool({
+    name: "get_weather",
+    description:
+      "Tells the weather at a place: now, or a forecast day by day. For tomorrow ask for 2 days. Results come from a weather service; never make up weather yourself.",
+    parameters: z.object({
+      location: z
+        .string()
+        .trim()
+        .min(1)
+        .max(MAX_LOCATION)
+        .describe(
+          "City, optionally with region or country, such as 'Barcelona' or 'Paris, Texas'; or 'lat,lon'",
+        ),
+      days: z
+        .int()
+        .min(1)
+        .max(MAX_FORECAST_DAYS)
+        .nullable()
+        .describe(
+          `null for the weather now; 1 to ${MAX_FORECAST_DAYS} for a forecast of that many days, today first`,
+        ),
+    }),
+    async execute({ location, days }, { deadline }) {
+      return days === null
+        ? describeCurrent(await weather.current(location, deadline))
+        : describeForecast(await weather.forecast(location, days, deadline), days);
+    },
+  });
+
+function describeCurrent({ value, ageMs, stale }: Aged<CurrentWeather>): string {
+  return [
+    `Weather in ${placeName(value.place)} (local time ${value.localTime}): ${value.temperatureC} °C, ${value.condition.toLowerCase()}, feels like ${value.feelsLikeC} °C, humidity ${value.humidity} %, wind ${value.windKph} km/h ${value.windDirection}`,
+    ...staleNote(ageMs, stale),
+  ].join("\n");
+}
+
+function describeForecast({ value, ageMs, stale }: Aged<Forecast>, asked: number): string {
+  const lines = value.days.map(
+    ({ date, minC, maxC, condition, chanceOfRain }) =>
+      `${date}: ${minC} to ${maxC} °C, ${condition.toLowerCase()}, chance of rain ${chanceOfRain} %`,
+  );
+  const short =
+    value.days.length < asked
+      ? [`Note: the provider gives only ${value.days.length} of the ${asked} days.`]
+      : [];
+  return [`Forecast for ${placeName(value.place)}:`, ...lines, ...short, ...staleNote(ageMs, stale)].join(
+    "\n",
+  );
+}
+
+const placeName = ({ name, region, country }: CurrentWeather["place"]) =>
+  [...new Set([name, region, country])].filter(Boolean).join(", ");
+
+function staleNote(ageMs: number, stale: boolean): string[] {
+  if (!stale) return [];
+  const minutes = Math.max(1, Math.round(ageMs / 60_000));
+  const age = minutes < 90 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+  return [`Note: this data is ${age} old; the weather provider could not be asked for newer. Say so.`];
+}

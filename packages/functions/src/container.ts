@@ -1,0 +1,41 @@
+import { systemClock as clock } from "@parley/core/clock";
+import { Config } from "@parley/core/config";
+import { Conversations } from "@parley/core/conversation/conversations";
+import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
+import { DynamoStore } from "@parley/core/conversation/dynamo-store";
+import { FastRedis } from "@parley/core/redis/client";
+import { Sessions } from "@parley/core/session/sessions";
+import { environment } from "./environment.ts";
+import { telemetry } from "./observability.ts";
+
+/** Turns shorter than this on average are rare: so many are loaded that the window is full without them. */
+const TOKENS_PER_TURN = 100;
+
+export type Container = { config: Config; conversations: Conversations };
+
+/** The composition root: the one place that names concrete classes together. Built once an instance, at first use. */
+export const container = once((): Container => {
+  const config = new Config(environment);
+  const redis = new FastRedis({ ...config.redis, clock, telemetry });
+  const store = new DynamoStore({ client: createDynamoClient(), table: config.store.table });
+  // Loaded with the first turn: listing needs neither the model's key nor its code.
+  const assistant = once(() => import("./assistant.ts").then(({ build }) => build(config, redis)));
+  const conversations = new Conversations({
+    store,
+    sessions: new Sessions({ redis, store, ttlMs: config.sessionTtlMs, clock }),
+    assistant: { reply: async (question) => (await assistant()).assistant.reply(question) },
+    titles: { title: async (message, deadline) => (await assistant()).titles.title(message, deadline) },
+    historyTurns: Math.ceil(config.maxContextTokens / TOKENS_PER_TURN),
+    clock,
+    telemetry,
+  });
+  return { config, conversations };
+});
+
+function once<T>(build: () => T): () => T {
+  let built: { value: T } | undefined;
+  return () => {
+    built ??= { value: build() };
+    return built.value;
+  };
+}

@@ -1,0 +1,35 @@
+import type { Logger } from "@aws-lambda-powertools/logger";
+import type { MiddlewareObj } from "@middy/core";
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from "aws-lambda";
+
+type Chain = MiddlewareObj<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Error, Context>;
+
+/**
+ * One log line a request: method, route, status, duration; and the request id on every response. The route and not the
+ * path: what a client put there stays out of the log.
+ */
+export function requestLog(logger: Pick<Logger, "info" | "appendKeys">): Chain {
+  let startedAt = 0;
+  const finish: NonNullable<Chain["after"]> = ({ event, context, response }) => {
+    if (!response) return;
+    response.headers = { ...response.headers, "x-request-id": requestIdOf(event, context) };
+    logger.info("request", {
+      method: event.requestContext?.http?.method,
+      route: event.routeKey,
+      status: response.statusCode,
+      duration_ms: Math.round(performance.now() - startedAt),
+    });
+  };
+  return {
+    before: ({ event, context }) => {
+      // An instance works on one invocation at a time.
+      startedAt = performance.now();
+      logger.appendKeys({ request_id: requestIdOf(event, context) });
+    },
+    after: finish,
+    onError: finish,
+  };
+}
+
+const requestIdOf = (event: APIGatewayProxyEventV2, context: Context) =>
+  event.requestContext?.requestId ?? context.awsRequestId;

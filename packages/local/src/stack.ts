@@ -1,0 +1,77 @@
+import type { Route } from "@parley/functions/api/routes";
+import { routes as apiRoutes } from "@parley/functions/api/routes";
+import type { Settings } from "./env.ts";
+import type { Gateway, GatewayLog } from "./gateway/server.ts";
+import { startGateway } from "./gateway/server.ts";
+import type { Part, PartSummary } from "./parts.ts";
+import { closeParts, startParts } from "./parts.ts";
+
+export type StackOptions = {
+  /** What they configure is used; what they do not is started here. */
+  env: Settings;
+  /** Folder for what outlives the process; made when missing. */
+  dataDir: string;
+  /** The gateway's port; default a free one. */
+  port?: number;
+  routes?: readonly Route[];
+  log?: (entry: GatewayLog) => void;
+};
+
+export type Stack = {
+  /** The API's address. */
+  url: string;
+  summary: PartSummary[];
+  gateway: Gateway;
+  /** The functions' environment. */
+  env: Settings;
+  /** Milliseconds from the call until everything listened. */
+  startedInMs: number;
+  /** Ends whatever runs, at once. */
+  close(): Promise<void>;
+};
+
+const FUNCTIONS = new URL("../../functions/src/", import.meta.url);
+
+/**
+ * Everything that the handlers need, on 127.0.0.1, and the gateway in front of them. Rejects with one readable line
+ * when a part cannot start, and with EADDRINUSE when the port is taken, after closing what did start.
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const startedAt = performance.now();
+  const parts = await startParts(options.env, options.dataDir);
+  const env = functionEnv(options.env, parts);
+  try {
+    const { routes = apiRoutes, port = 0, log = () => {} } = options;
+    const gateway = await startGateway({ routes, taskRoot: FUNCTIONS, env, port, log });
+    const api: PartSummary = { part: "API", kind: "local", what: `${gateway.url}, no key asked` };
+    return {
+      url: gateway.url,
+      summary: [...parts.map(({ summary }) => summary), api],
+      gateway,
+      env,
+      startedInMs: performance.now() - startedAt,
+      async close() {
+        await gateway.close();
+        await closeParts(parts);
+      },
+    };
+  } catch (error) {
+    await closeParts(parts);
+    throw error;
+  }
+}
+
+function functionEnv(settings: Settings, parts: readonly Part[]): Settings {
+  const env: Record<string, string | undefined> = {
+    POWERTOOLS_SERVICE_NAME: "parley",
+    // Tracing is work for nobody unless a daemon is named to receive it.
+    POWERTOOLS_TRACE_ENABLED: settings["AWS_XRAY_DAEMON_ADDRESS"] === undefined ? "false" : undefined,
+    ...settings,
+    // Only this machine can reach the gateway, and no keys being configured is otherwise a refusal to start.
+    AUTH_MODE: "none",
+  };
+  for (const part of parts) Object.assign(env, part.env);
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
