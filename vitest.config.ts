@@ -1,5 +1,9 @@
 import { defineConfig } from "vitest/config";
 
+// One seed for every property of a run; `FC_SEED=n npm test` repeats it.
+process.env["FC_SEED"] ??= String(Date.now() % 2 ** 31);
+process.stdout.write(`property seed: FC_SEED=${process.env["FC_SEED"]}\n`);
+
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],

@@ -238,12 +238,13 @@ describe.each(engines)("$name", ({ start }) => {
       const pk = partition();
       await put({ pk, sk: "HEAD", turns: 1 });
       await put({ pk, sk: "OLD" });
+      await put({ pk, sk: "CHECKED" });
       await transact([
         {
           ConditionCheck: {
             TableName: TABLE,
-            Key: { pk, sk: "NONE" },
-            ConditionExpression: "attribute_not_exists(pk)",
+            Key: { pk, sk: "CHECKED" },
+            ConditionExpression: "attribute_exists(pk)",
           },
         },
         {
@@ -266,6 +267,7 @@ describe.each(engines)("$name", ({ start }) => {
         }),
       );
       expect(Items).toEqual([
+        { pk, sk: "CHECKED" },
         { pk, sk: "HEAD", turns: 2 },
         { pk, sk: "TURN#2" },
       ]);

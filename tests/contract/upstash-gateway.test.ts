@@ -1,69 +1,31 @@
-import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
-import { Redis as RespClient } from "ioredis";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type RedisBackend, startRedisBackend } from "../../packages/local/src/upstash/backend.ts";
-import { startUpstash, type UpstashGateway } from "../../packages/local/src/upstash/server.ts";
+import { describe, expect, test } from "vitest";
 import { fc } from "../support/property.ts";
 import { enginesFor } from "../support/redis-engines.ts";
-import { restClient } from "../support/upstash-rest.ts";
+import { restricted, unavailable, upstashSuite } from "../support/upstash-suite.ts";
 
-const TOKEN = "a-token-of-the-test";
 const BASE64 = { "upstash-encoding": "base64" };
 const base64 = (text: string) => Buffer.from(text).toString("base64");
-const unavailable = (name: string) =>
-  `ERR Command is not available: '${name}'. See https://upstash.com/docs/redis/overall/rediscompatibility for details`;
-const restricted = (name: string) =>
-  `ERR Command "${name}" is not allowed in REST or it has a special context path`;
-
-/** Increments `counter` on connections of its own, without a pause, until the function returned is called. */
-function hammer(redisUrl: string, counter: string): () => Promise<unknown> {
-  let isStopping = false;
-  const rivals = Array.from({ length: 4 }, async () => {
-    const client = new RespClient(redisUrl);
-    while (!isStopping) await client.incr(counter);
-    client.disconnect();
-  });
-  return () => {
-    isStopping = true;
-    return Promise.all(rivals);
-  };
-}
 
 describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gateway on %s", (engine) => {
-  let backend: RedisBackend;
-  let gateway: UpstashGateway;
-  let rest: ReturnType<typeof restClient>;
-  let key: string;
-
-  beforeAll(async () => {
-    backend = await startRedisBackend({ engine });
-    gateway = await startUpstash({ backend, token: TOKEN });
-    rest = restClient(gateway);
-  });
-  afterAll(async () => {
-    await gateway.close();
-    await backend.close();
-  });
-  beforeEach(() => {
-    key = `test:${randomUUID()}`;
-  });
+  const suite = upstashSuite(engine);
 
   describe("requests", () => {
     test.each([
-      ["no", undefined],
-      ["another", "Bearer another"],
-      ["a prefix of the", `Bearer ${TOKEN.slice(0, -1)}`],
-      ["the and more", `Bearer ${TOKEN}x`],
-      ["an empty", "Bearer "],
-      ["the bare", TOKEN],
-    ])("with %s token are refused and run nothing", async (_name, authorization) => {
+      ["no", () => undefined],
+      ["another", () => "Bearer another"],
+      ["a prefix of the", (token: string) => `Bearer ${token.slice(0, -1)}`],
+      ["the and more", (token: string) => `Bearer ${token}x`],
+      ["an empty", () => "Bearer "],
+      ["the bare", (token: string) => token],
+    ])("with %s token are refused and run nothing", async (_name, authorize) => {
+      const { key } = suite;
+      const authorization = authorize(suite.gateway.token);
       const headers = { ...(authorization === undefined ? {} : { authorization }) };
       const body = JSON.stringify(["SET", key, "intruder"]);
-      const response = await fetch(gateway.url, { method: "POST", headers, body });
+      const response = await fetch(suite.gateway.url, { method: "POST", headers, body });
       expect(response.status).toBe(401);
       expect(await response.json()).toEqual({ error: "Unauthorized" });
-      expect(await rest.result("EXISTS", key)).toBe(0);
+      expect(await suite.rest.result("EXISTS", key)).toBe(0);
     });
 
     test.each([
@@ -89,51 +51,56 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
         "ERR failed to parse request: expected an array of commands",
       ],
     ])("with %s get 400", async (_name, path, body, error) => {
-      expect(await rest.request({ path, body })).toMatchObject({ status: 400, json: { error } });
+      expect(await suite.rest.request({ path, body })).toMatchObject({ status: 400, json: { error } });
     });
 
     test("may not use other methods", async () => {
-      expect(await rest.request({ method: "DELETE", body: ["PING"] })).toMatchObject({ status: 405 });
+      expect(await suite.rest.request({ method: "DELETE", body: ["PING"] })).toMatchObject({ status: 405 });
     });
 
     test("may carry 10 MiB and no more", async () => {
+      const { key } = suite;
       const command = (size: number) => `["SET","${key}","${"x".repeat(size - key.length - 13)}"]`;
       const limit = 10 * 1024 * 1024;
-      expect(await rest.request({ body: command(limit) })).toMatchObject({ status: 200 });
+      expect(await suite.rest.request({ body: command(limit) })).toMatchObject({ status: 200 });
       const error = `ERR max request size exceeded. Limit: ${limit} bytes, Actual: ${limit + 1} bytes`;
-      expect(await rest.request({ body: command(limit + 1) })).toMatchObject({
+      expect(await suite.rest.request({ body: command(limit + 1) })).toMatchObject({
         status: 400,
         json: { error },
       });
     });
 
     test("may name the command in the path", async () => {
-      const set = await rest.request({
+      const { key } = suite;
+      const set = await suite.rest.request({
         path: `/set/${encodeURIComponent(`${key}/é`)}?EX=100`,
         body: "a value",
       });
       expect(set.json).toEqual({ result: "OK" });
-      const get = await rest.request({ method: "GET", path: `/get/${encodeURIComponent(`${key}/é`)}` });
+      const get = await suite.rest.request({ method: "GET", path: `/get/${encodeURIComponent(`${key}/é`)}` });
       expect(get.json).toEqual({ result: "a value" });
-      expect(await rest.result("TTL", `${key}/é`)).toBe(100);
-      expect(await rest.request({ method: "GET", path: "/get/%E0%A4%A" })).toMatchObject({ status: 400 });
+      expect(await suite.rest.result("TTL", `${key}/é`)).toBe(100);
+      expect(await suite.rest.request({ method: "GET", path: "/get/%E0%A4%A" })).toMatchObject({
+        status: 400,
+      });
     });
 
     test("are answered with a sync token that moves on", async () => {
-      const tokens = [await rest.command("PING"), await rest.command("PING")].map((answer) =>
+      const tokens = [await suite.rest.command("PING"), await suite.rest.command("PING")].map((answer) =>
         Number(answer.headers.get("upstash-sync-token")),
       );
       expect(tokens[1]).toBeGreaterThan(tokens[0]!);
     });
 
     test("are counted, with the bytes of their sockets", async () => {
-      const before = gateway.requests();
-      await rest.command("SET", key, "x".repeat(10_000));
-      await rest.pipeline([
+      const { key } = suite;
+      const before = suite.gateway.requests();
+      await suite.rest.command("SET", key, "x".repeat(10_000));
+      await suite.rest.pipeline([
         ["GET", key],
         ["GET", key],
       ]);
-      const after = gateway.requests();
+      const after = suite.gateway.requests();
       expect(after.count - before.count).toBe(2);
       expect(after.bytesIn - before.bytesIn).toBeGreaterThan(10_000);
       expect(after.bytesIn - before.bytesIn).toBeLessThan(12_000);
@@ -144,22 +111,28 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
 
   describe("replies", () => {
     test("nil, integers, strings and flat arrays", async () => {
-      expect((await rest.command("GET", key)).text).toBe('{"result":null}');
-      expect((await rest.command("INCR", key)).text).toBe('{"result":1}');
-      expect((await rest.command("GET", key)).text).toBe('{"result":"1"}');
-      await rest.command("HSET", `${key}:hash`, "a", "1", "b", "2");
-      expect((await rest.command("HGETALL", `${key}:hash`)).json).toEqual({ result: ["a", "1", "b", "2"] });
-      expect((await rest.command("HGETALL", `${key}:none`)).json).toEqual({ result: [] });
-      expect((await rest.command("HMGET", `${key}:hash`, "a", "z")).json).toEqual({ result: ["1", null] });
-      await rest.command("ZADD", `${key}:zset`, 1.5, "m");
-      expect((await rest.command("ZRANGE", `${key}:zset`, 0, -1, "WITHSCORES")).json).toEqual({
+      const { key } = suite;
+      expect((await suite.rest.command("GET", key)).text).toBe('{"result":null}');
+      expect((await suite.rest.command("INCR", key)).text).toBe('{"result":1}');
+      expect((await suite.rest.command("GET", key)).text).toBe('{"result":"1"}');
+      await suite.rest.command("HSET", `${key}:hash`, "a", "1", "b", "2");
+      expect((await suite.rest.command("HGETALL", `${key}:hash`)).json).toEqual({
+        result: ["a", "1", "b", "2"],
+      });
+      expect((await suite.rest.command("HGETALL", `${key}:none`)).json).toEqual({ result: [] });
+      expect((await suite.rest.command("HMGET", `${key}:hash`, "a", "z")).json).toEqual({
+        result: ["1", null],
+      });
+      await suite.rest.command("ZADD", `${key}:zset`, 1.5, "m");
+      expect((await suite.rest.command("ZRANGE", `${key}:zset`, 0, -1, "WITHSCORES")).json).toEqual({
         result: ["m", "1.5"],
       });
     });
 
     test("base64 reaches strings at every depth, but not the plain OK nor errors", async () => {
+      const { key } = suite;
       const nested = "return {'a', {'b', {'OK'}, 7}, false}";
-      const { json } = await rest.pipeline(
+      const { json } = await suite.rest.pipeline(
         [["SET", key, "é"], ["GET", key], ["PING"], ["EVAL", nested, 0], ["HGET", key, "f"]],
         BASE64,
       );
@@ -173,12 +146,16 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
     });
 
     test("bytes that are not UTF-8 survive in base64 and are replaced in text", async () => {
-      await rest.command("SETBIT", key, 0, 1);
-      expect((await rest.request({ body: ["GET", key], headers: BASE64 })).json).toEqual({ result: "gA==" });
-      expect(await rest.result("GET", key)).toBe("\uFFFD");
+      const { key } = suite;
+      await suite.rest.command("SETBIT", key, 0, 1);
+      expect((await suite.rest.request({ body: ["GET", key], headers: BASE64 })).json).toEqual({
+        result: "gA==",
+      });
+      expect(await suite.rest.result("GET", key)).toBe("\uFFFD");
     });
 
     test("any text comes back as it was sent", async () => {
+      const { key } = suite;
       const text = fc.string({ unit: "binary", maxLength: 200 });
       await fc.assert(
         fc.asyncProperty(text, async (value) => {
@@ -187,8 +164,8 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
             ["SET", key, value],
             ["GET", key],
           ];
-          const [, plain] = (await rest.pipeline(commands)).json as { result: string }[];
-          const [, encoded] = (await rest.request({ path, body: commands, headers: BASE64 })).json as {
+          const [, plain] = (await suite.rest.pipeline(commands)).json as { result: string }[];
+          const [, encoded] = (await suite.rest.request({ path, body: commands, headers: BASE64 })).json as {
             result: string;
           }[];
           expect(plain?.result).toBe(value);
@@ -199,11 +176,12 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
     });
 
     test("integers keep all 64 bits, both ways", async () => {
-      await rest.request({ body: `["SET","${key}",9007199254740992]` });
-      expect((await rest.command("INCR", key)).text).toBe('{"result":9007199254740993}');
+      const { key } = suite;
+      await suite.rest.request({ body: `["SET","${key}",9007199254740992]` });
+      expect((await suite.rest.command("INCR", key)).text).toBe('{"result":9007199254740993}');
       await fc.assert(
         fc.asyncProperty(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), async (value) => {
-          const { text } = await rest.request({
+          const { text } = await suite.rest.request({
             path: "/multi-exec",
             body: `[["SET","${key}",${value}],["INCRBY","${key}",0]]`,
           });
@@ -214,16 +192,18 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
     });
 
     test("numbers and booleans are stored as they are written in JSON", async () => {
-      await rest.request({ body: `["RPUSH","${key}",1.50,-0,1e3,true]` });
-      expect(await rest.result("LRANGE", key, 0, -1)).toEqual(["1.50", "-0", "1e3", "true"]);
+      const { key } = suite;
+      await suite.rest.request({ body: `["RPUSH","${key}",1.50,-0,1e3,true]` });
+      expect(await suite.rest.result("LRANGE", key, 0, -1)).toEqual(["1.50", "-0", "1e3", "true"]);
     });
   });
 
   describe("errors", () => {
     test("of a command have status 400 and Redis's text", async () => {
-      await rest.command("SET", key, "text");
+      const { key } = suite;
+      await suite.rest.command("SET", key, "text");
       const error = async (...command: unknown[]) => {
-        const { status, json } = await rest.command(...command);
+        const { status, json } = await suite.rest.command(...command);
         return { status, ...(json as object) };
       };
       expect(await error("HGET", key, "f")).toEqual({
@@ -254,15 +234,19 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
         "Select 1",
       ],
     ])("%s would change the shared connection and is refused", async (line) => {
+      const { key } = suite;
       const command = line.split(" ");
       const error = restricted(command[0]!.toUpperCase());
-      expect(await rest.command(...command)).toMatchObject({ status: 400, json: { error } });
-      expect((await rest.pipeline([command, ["PING", "ok"]])).json).toEqual([{ error }, { result: "ok" }]);
-      expect(await rest.transaction([["SET", key, "1"], command])).toMatchObject({
+      expect(await suite.rest.command(...command)).toMatchObject({ status: 400, json: { error } });
+      expect((await suite.rest.pipeline([command, ["PING", "ok"]])).json).toEqual([
+        { error },
+        { result: "ok" },
+      ]);
+      expect(await suite.rest.transaction([["SET", key, "1"], command])).toMatchObject({
         status: 400,
         json: { error },
       });
-      expect(await rest.result("EXISTS", key)).toBe(0);
+      expect(await suite.rest.result("EXISTS", key)).toBe(0);
     });
 
     test.each([
@@ -284,132 +268,13 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
     ])("%s would stop or block the server and is refused", async (line) => {
       const command = line.split(" ");
       const error = unavailable(command[0]!.toUpperCase());
-      expect(await rest.command(...command)).toMatchObject({ status: 400, json: { error } });
+      expect(await suite.rest.command(...command)).toMatchObject({ status: 400, json: { error } });
     });
 
     test("XREAD may read, also a stream whose name is BLOCK", async () => {
-      await rest.command("XADD", "BLOCK", "1-1", "f", "v");
+      await suite.rest.command("XADD", "BLOCK", "1-1", "f", "v");
       const expected = [["BLOCK", [["1-1", ["f", "v"]]]]];
-      expect(await rest.result("XREAD", "COUNT", 1, "STREAMS", "BLOCK", "0")).toEqual(expected);
-    });
-  });
-
-  describe("pipelines", () => {
-    test("report an error in its place and run the rest in order", async () => {
-      const { status, json } = await rest.pipeline([
-        ["SET", key, "1"],
-        ["HGET", key, "f"],
-        ["NOPE"],
-        ["GET"],
-        ["SELECT", 1],
-        ["INCR", key],
-        ["GET", key],
-      ]);
-      expect(status).toBe(200);
-      expect(json).toEqual([
-        { result: "OK" },
-        { error: "WRONGTYPE Operation against a key holding the wrong kind of value" },
-        { error: unavailable("NOPE") },
-        { error: "ERR wrong number of arguments for 'get' command" },
-        { error: restricted("SELECT") },
-        { result: 2 },
-        { result: "2" },
-      ]);
-    });
-
-    test("with a malformed command run nothing", async () => {
-      const { status, json } = await rest.pipeline([
-        ["SET", key, "1"],
-        ["SET", key, null],
-      ]);
-      expect({ status, json }).toEqual({ status: 400, json: { error: "ERR null args are not supported" } });
-      expect(await rest.result("EXISTS", key)).toBe(0);
-    });
-  });
-
-  describe("transactions", () => {
-    test("are isolated from rivals on other connections", async () => {
-      const counter = key;
-      const size = 30;
-      // Padding makes each transaction arrive in many reads, between which the rivals get their turns.
-      const pad = ["SET", `${key}:pad`, "x".repeat(30_000)];
-      const commands = Array.from({ length: size }, () => [pad, ["INCR", counter]]).flat();
-      const stopRivals = hammer(backend.redisUrl, counter);
-      try {
-        for (let round = 0; round < 10; round += 1) {
-          const { status, json } = await rest.transaction(commands);
-          const counts = (json as { result: unknown }[])
-            .map(({ result }) => result)
-            .filter((result) => result !== "OK");
-          expect(status).toBe(200);
-          expect(counts).toEqual(Array.from({ length: size }, (_, index) => Number(counts[0]) + index));
-        }
-      } finally {
-        await stopRivals();
-      }
-      expect(Number(await rest.result("GET", counter))).toBeGreaterThan(10 * size);
-    });
-
-    test("interleave with other requests of the gateway as wholes", async () => {
-      const increments = Array.from({ length: 20 }, () => ["INCR", key]);
-      const answers = await Promise.all(
-        Array.from({ length: 50 }, (_, index) =>
-          index % 2 === 0 ? rest.transaction(increments) : rest.command("INCR", key),
-        ),
-      );
-      for (const { json } of answers.filter((_, index) => index % 2 === 0)) {
-        const counts = (json as { result: number }[]).map(({ result }) => result);
-        expect(counts).toEqual(counts.map((_, index) => counts[0]! + index));
-      }
-      expect(await rest.result("GET", key)).toBe(String(25 * 20 + 25));
-    });
-
-    test("that Redis will not queue are discarded whole, with status 400", async () => {
-      for (const [command, error] of [
-        [["GET"], "ERR wrong number of arguments for 'get' command"],
-        [["NOPE"], unavailable("NOPE")],
-      ] as const) {
-        const { status, json } = await rest.transaction([["SET", key, "1"], [...command], ["SET", key, "2"]]);
-        expect({ status, json }).toEqual({ status: 400, json: { error } });
-        expect(await rest.result("EXISTS", key)).toBe(0);
-      }
-    });
-
-    test("run to the end past an error at execution", async () => {
-      const { status, json } = await rest.transaction([
-        ["SET", key, "1"],
-        ["HGET", key, "f"],
-        ["INCR", key],
-      ]);
-      expect(status).toBe(200);
-      expect(json).toEqual([
-        { result: "OK" },
-        { error: "WRONGTYPE Operation against a key holding the wrong kind of value" },
-        { result: 2 },
-      ]);
-    });
-  });
-
-  describe("contention and expiry", () => {
-    test("SET NX has one winner among 100 rivals", async () => {
-      const rivals = Array.from({ length: 100 }, (_, id) =>
-        rest.result("set", key, `rival-${id}`, "nx", "px", 60_000),
-      );
-      const results = await Promise.all(rivals);
-      expect(results.filter((result) => result === "OK")).toHaveLength(1);
-      expect(results.filter((result) => result === null)).toHaveLength(99);
-      expect(await rest.result("GET", key)).toBe(`rival-${results.indexOf("OK")}`);
-    });
-
-    test("keys expire, and GETEX slides the expiry", async () => {
-      await rest.command("SET", key, "v", "PX", 80);
-      await rest.command("SET", `${key}:slid`, "v", "PX", 80);
-      expect(await rest.result("GETEX", `${key}:slid`, "PX", 60_000)).toBe("v");
-      expect(await rest.result("PTTL", key)).toBeLessThanOrEqual(80);
-      await delay(120);
-      expect(await rest.result("MGET", key, `${key}:slid`)).toEqual([null, "v"]);
-      expect(await rest.result("TTL", key)).toBe(-2);
-      expect(await rest.result("TTL", `${key}:slid`)).toBeGreaterThan(50);
+      expect(await suite.rest.result("XREAD", "COUNT", 1, "STREAMS", "BLOCK", "0")).toEqual(expected);
     });
   });
 });

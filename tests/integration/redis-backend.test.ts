@@ -174,6 +174,11 @@ describe("REDIS_URL", () => {
     expect(await refusal(`redis://127.0.0.1:${port}`)).toContain("timed out");
   });
 
+  test("whose database does not exist is refused", async () => {
+    const { redisUrl } = await started({ engine: "embedded" });
+    expect(await refusal(`${redisUrl}/99`)).toContain("DB index is out of range");
+  });
+
   test("that is no Redis, or no address at all, is refused", async () => {
     const server = createHttpServer((_request, response) => response.end("a web page"));
     const port = await listening(server);
@@ -213,7 +218,7 @@ describe.each(servers)("the process of $name", ({ path }) => {
     await groupEnds(pid);
   });
 
-  test.each(["exit", "crash"])("ends with its owner on an %s without close", async (how) => {
+  test.each(["exit", "crash"])("ends with its owner when that leaves by %s, without close", async (how) => {
     const { child, pid } = await holder();
     child.stdin.write(how);
     await groupEnds(pid);

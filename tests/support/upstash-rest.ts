@@ -15,6 +15,8 @@ export interface RestRequest {
   body?: unknown;
 }
 
+export type RestClient = ReturnType<typeof restClient>;
+
 /** Plain HTTP against an Upstash REST endpoint, with nothing between the test and the wire. */
 export function restClient(endpoint: { url: string; token: string }) {
   const authorization = `Bearer ${endpoint.token}`;

@@ -1,5 +1,8 @@
 /** Every metric that the product emits, with its unit: the one list that code, dashboards and alarms share. */
 export const metrics = {
+  Requests: "Count",
+  RequestFailures: "Count",
+  RequestDuration: "Milliseconds",
   Turns: "Count",
   TurnsReplayed: "Count",
   ModelCalls: "Count",

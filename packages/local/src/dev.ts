@@ -1,3 +1,5 @@
+import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Route } from "@parley/functions/api/routes";
 import { printable } from "./ask.ts";
 import { banner } from "./banner.ts";
@@ -9,31 +11,35 @@ import { startStack } from "./stack.ts";
 import { changesIn } from "./watch.ts";
 
 export type DevOptions = {
-  root: URL;
+  /** The repository's folder. */
+  root: string;
+  settingsFile: string;
   dataDir: string;
   logFile: LogFile;
   readSettings: () => Promise<{ env: Settings; port: number }>;
   stopped: AbortSignal;
 };
 
-const WATCHED = { files: [".env"], folders: ["packages/core/src", "packages/functions/src"] };
+const SOURCE = ["packages/core/src", "packages/functions/src"];
 
 /**
- * Keeps the stack running until `stopped`: fresh functions when their source changes, a fresh stack when `.env` does.
- * Rejects when the first start fails; a later failure is shown, and the next change of `.env` tries again.
+ * Keeps the stack running until `stopped`: fresh functions when their source changes, a fresh stack when the settings do.
+ * Rejects when the first start fails; a later failure is shown, and their next change tries again.
  */
 export async function dev(options: DevOptions): Promise<void> {
-  const { root, stopped } = options;
+  const { root, settingsFile, stopped } = options;
+  const watched = { files: [settingsFile], folders: SOURCE.map((folder) => join(root, folder)) };
   let stack: Stack | undefined = await start(options);
   try {
-    for await (const changed of changesIn(root, WATCHED, stopped)) {
-      if (changed.includes(".env")) {
-        process.stdout.write(".env changed, starting again\n");
+    for await (const changed of changesIn(watched, stopped)) {
+      if (changed.includes(settingsFile)) {
+        process.stdout.write(`${relative(root, settingsFile)} changed, starting again\n`);
         await stack?.close();
         stack = undefined;
         stack = await start(options).catch(showError);
       } else if (stack !== undefined) {
-        process.stdout.write(`${changed.join(", ")} changed, fresh functions from here on\n`);
+        const names = changed.map((path) => relative(root, path)).join(", ");
+        process.stdout.write(`${names} changed, fresh functions from here on\n`);
         await reload(stack, root).catch(showError);
       }
     }
@@ -60,9 +66,9 @@ function showError(error: unknown): undefined {
 }
 
 /** The routes may be what changed: they are read again under an address that the module cache does not know. */
-async function reload(stack: Stack, root: URL): Promise<void> {
-  const module = new URL(`packages/functions/src/api/routes.ts?at=${Date.now()}`, root);
-  const { routes } = (await import(module.href)) as { routes: readonly Route[] };
+async function reload(stack: Stack, root: string): Promise<void> {
+  const module = pathToFileURL(join(root, "packages/functions/src/api/routes.ts")).href;
+  const { routes } = (await import(`${module}?at=${Date.now()}`)) as { routes: readonly Route[] };
   stack.gateway.reload(routes);
   stack.gateway.warm("continue-conversation");
 }

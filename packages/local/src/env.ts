@@ -12,10 +12,10 @@ const NOT_SETTINGS = /^(?:npm_|NODE_OPTIONS$|NODE_PATH$|INIT_CWD$)/;
  * copied `.env.example` configures nothing, and `OPENAI_API_KEY= npm start` turns one setting off.
  */
 export async function loadSettings(
-  envFile: URL,
+  file: string,
   variables: Record<string, string | undefined>,
 ): Promise<Settings> {
-  const settings = { ...(await readEnvFile(envFile)), ...variables };
+  const settings = { ...(await readEnvFile(file)), ...variables };
   return Object.fromEntries(
     Object.entries(settings).filter(
       (entry): entry is [string, string] => (entry[1] ?? "").trim() !== "" && !NOT_SETTINGS.test(entry[0]),
@@ -23,9 +23,9 @@ export async function loadSettings(
   );
 }
 
-async function readEnvFile(envFile: URL): Promise<Record<string, string | undefined>> {
+async function readEnvFile(file: string): Promise<Record<string, string | undefined>> {
   try {
-    return parseEnv(await readFile(envFile, "utf8"));
+    return parseEnv(await readFile(file, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
     throw error;

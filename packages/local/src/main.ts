@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { answer, answerLines } from "./ask.ts";
@@ -14,8 +14,7 @@ import { startStack } from "./stack.ts";
 import type { StopSignal } from "./stop.ts";
 import { exitCodeOf, runUntilStopped } from "./stop.ts";
 
-const ROOT = new URL("../../../", import.meta.url);
-const DATA_DIR = fileURLToPath(new URL(".local/", ROOT));
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const DEFAULT_PORT = 3000;
 
 const HELP = `Parley on this machine: the functions that AWS runs, with a local stand-in for every service not configured.
@@ -25,41 +24,54 @@ const HELP = `Parley on this machine: the functions that AWS runs, with a local 
   ... | npm start             answer standard input line by line, as one conversation
   npm run dev                 keep the API on port 3000 (PORT=n for another), restarting on change
 
-Options of start: -q, --quiet (no table of parts), -h, --help. A question that begins with a dash goes after "--".
-Settings come from .env and the environment; .env.example explains them. Logs are in .local/parley.log.
+  -q, --quiet                 no table of parts
+      --settings <file>       instead of .env, whose settings the environment overrides; .env.example explains them
+      --data <folder>         instead of .local, for conversations, history and parley.log
+  -h, --help
+
+A question that begins with a dash goes after a "--" of its own.
 Exit codes: 0 answered, 1 not answered, 2 wrong usage, 128 + n ended by signal n.
 `;
 
 class UsageError extends Error {}
 
+type Options = { settingsFile: string; dataDir: string; quiet: boolean };
+
 /** Runs `start` or `dev` and returns the exit code. */
 async function main(argv: string[]): Promise<number> {
-  const [command = "start", ...rest] = argv;
-  if (command === "-h" || command === "--help") return help();
-  if (command === "start") return start(rest);
-  if (command === "dev") return startDev(rest);
-  throw new UsageError(`there is no command ${command}; the commands are start and dev`);
+  const { values, positionals } = parse(argv);
+  const [command = "start", ...words] = positionals;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const options = {
+    settingsFile: values.settings === undefined ? join(ROOT, ".env") : resolve(values.settings),
+    dataDir: values.data === undefined ? join(ROOT, ".local") : resolve(values.data),
+    quiet: values.quiet ?? false,
+  };
+  if (command === "start") return start(words, options);
+  if (command !== "dev")
+    throw new UsageError(`there is no command ${command}; the commands are start and dev`);
+  if (words.length > 0) throw new UsageError(`dev takes no arguments: ${words.join(" ")}`);
+  return startDev(options);
 }
 
-async function start(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args);
-  if (values.help) return help();
-  const question = positionals.join(" ");
-  if (positionals.length > 0 && question.trim() === "") throw new UsageError("the question is empty");
-  const env = await loadSettings(new URL(".env", ROOT), process.env);
-  return withLog((logFile) =>
+async function start(words: string[], { settingsFile, dataDir, quiet }: Options): Promise<number> {
+  const question = words.join(" ");
+  if (words.length > 0 && question.trim() === "") throw new UsageError("the question is empty");
+  const env = await loadSettings(settingsFile, process.env);
+  return withLog(dataDir, (logFile) =>
     runUntilStopped(async (stopped) => {
-      const stack = await startStack({ env, dataDir: DATA_DIR, log: logFile.write });
+      const stack = await startStack({ env, dataDir, log: logFile.write });
       try {
         stopped.throwIfAborted();
-        if (!values.quiet) {
-          process.stderr.write(banner(stack.summary, stack.startedInMs, process.stderr));
-        }
+        if (!quiet) process.stderr.write(banner(stack.summary, stack.startedInMs, process.stderr));
         const client = createClient(stack.url);
         if (question !== "") return (await answer(client, question, stopped)) ? 0 : 1;
         if (!process.stdin.isTTY) return (await answerLines(client, stopped)) ? 0 : 1;
         stack.gateway.warm("continue-conversation");
-        await chat(client, join(DATA_DIR, "history"), stopped);
+        await chat(client, join(dataDir, "history"), stopped);
         return 0;
       } finally {
         await stack.close();
@@ -68,25 +80,22 @@ async function start(args: string[]): Promise<number> {
   );
 }
 
-async function startDev(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args);
-  if (values.help) return help();
-  if (positionals.length > 0) throw new UsageError(`dev takes no arguments: ${positionals.join(" ")}`);
+async function startDev({ settingsFile, dataDir }: Options): Promise<number> {
   const readSettings = async () => {
-    const env = await loadSettings(new URL(".env", ROOT), process.env);
+    const env = await loadSettings(settingsFile, process.env);
     return { env, port: portOf(env) };
   };
-  return withLog((logFile) =>
+  return withLog(dataDir, (logFile) =>
     runUntilStopped(async (stopped) => {
-      await dev({ root: ROOT, dataDir: DATA_DIR, logFile, readSettings, stopped });
+      await dev({ root: ROOT, settingsFile, dataDir, logFile, readSettings, stopped });
       // Ctrl-C is how one leaves.
       return stopped.reason === "SIGINT" ? 0 : exitCodeOf(stopped.reason as StopSignal);
     }),
   );
 }
 
-async function withLog(use: (logFile: LogFile) => Promise<number>): Promise<number> {
-  const logFile = await openLogFile(DATA_DIR);
+async function withLog(dataDir: string, use: (logFile: LogFile) => Promise<number>): Promise<number> {
+  const logFile = await openLogFile(dataDir);
   try {
     return await use(logFile);
   } finally {
@@ -94,17 +103,14 @@ async function withLog(use: (logFile: LogFile) => Promise<number>): Promise<numb
   }
 }
 
-function help(): number {
-  process.stdout.write(HELP);
-  return 0;
-}
-
 function parse(args: string[]) {
+  const options = {
+    quiet: { type: "boolean", short: "q" },
+    settings: { type: "string" },
+    data: { type: "string" },
+    help: { type: "boolean", short: "h" },
+  } as const;
   try {
-    const options = {
-      help: { type: "boolean", short: "h" },
-      quiet: { type: "boolean", short: "q" },
-    } as const;
     return parseArgs({ args, options, allowPositionals: true });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
@@ -121,9 +127,10 @@ function portOf(env: Settings): number {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, port } = error as NodeJS.ErrnoException & { port?: number };
+  if (port === undefined) return error.message;
   if (code === "EADDRINUSE")
     return `port ${port} is taken; choose another with PORT, as in PORT=3001 npm run dev`;
-  if (code === "EACCES" && port !== undefined) return `port ${port} is not allowed; choose another with PORT`;
+  if (code === "EACCES") return `port ${port} is not allowed; choose another with PORT`;
   return error.message;
 }
 

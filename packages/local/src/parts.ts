@@ -11,7 +11,7 @@ import { startWeather } from "./simulators/weather.ts";
 import { startRedisBackend } from "./upstash/backend.ts";
 import { startUpstash } from "./upstash/server.ts";
 
-/** One row of the banner: `local` is what was started here in place of a real service. */
+/** One row of the banner: `real` is what the settings name, `local` what was started here in its place. */
 export type PartSummary = { part: string; kind: "real" | "local"; what: string };
 
 /** A part that runs: what the functions have to be told of it (undefined unsets), and how to end it. */
@@ -143,25 +143,20 @@ async function store(settings: Settings, dataDir: string): Promise<Part> {
 
 /** On disk; in memory while another process has the folder, so that a question beside `npm run dev` is answered. */
 async function localStore(given: string | undefined, dataDir: string) {
-  const summary = (what: string) => ({ part: "Store", kind: "local" as const, what });
   if (given !== undefined) {
-    return { url: given, summary: summary(`DynamoDB at ${hostOf(given)}`), close: async () => {} };
+    const summary: PartSummary = { part: "Store", kind: "real", what: `DynamoDB at ${hostOf(given)}` };
+    return { url: given, summary, close: async () => {} };
   }
   const path = join(dataDir, "dynamodb");
   await mkdir(path, { recursive: true });
-  try {
-    const dynamo = await startDynamo({ path });
-    return {
-      url: dynamo.url,
-      summary: summary(`DynamoDB emulated, in ${path}`),
-      close: () => dynamo.close(),
-    };
-  } catch (error) {
-    if (!isLocked(error)) throw error;
-    const dynamo = await startDynamo();
-    const what = `DynamoDB emulated, in memory only: another Parley has ${path}`;
-    return { url: dynamo.url, summary: summary(what), close: () => dynamo.close() };
-  }
+  const { dynamo, where } = await startDynamo({ path })
+    .then((onDisk) => ({ dynamo: onDisk, where: `in ${path}` }))
+    .catch(async (error: unknown) => {
+      if (!isLocked(error)) throw error;
+      return { dynamo: await startDynamo(), where: `in memory only: another Parley has ${path}` };
+    });
+  const summary: PartSummary = { part: "Store", kind: "local", what: `DynamoDB emulated, ${where}` };
+  return { url: dynamo.url, summary, close: () => dynamo.close() };
 }
 
 function isLocked(error: unknown): boolean {

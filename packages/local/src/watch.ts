@@ -1,17 +1,16 @@
 import { watch } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { basename, dirname, join } from "node:path";
 
-/** Paths from the root: single files, and folders watched to any depth. */
+/** Absolute paths: single files, which need not exist yet, and folders, watched to any depth. */
 export type Watched = { files: readonly string[]; folders: readonly string[] };
 
 const QUIET_MS = 150;
 
 /**
- * What changes under the root until `stopped`, as paths from it, gathered until nothing more has changed for 150 ms.
- * In folders only TypeScript counts; an editor's swap files do not.
+ * The paths that change until `stopped`, gathered until nothing more has changed for 150 ms. In folders only
+ * TypeScript counts; an editor's swap files do not.
  */
 export async function* changesIn(
-  root: URL,
   { files, folders }: Watched,
   stopped: AbortSignal,
 ): AsyncGenerator<string[], void> {
@@ -23,14 +22,16 @@ export async function* changesIn(
     clearTimeout(timer);
     timer = setTimeout(() => settled.resolve(), QUIET_MS);
   };
-  // An editor replaces a file rather than writing to it, which only a watch on its folder survives.
   const watchers = [
-    watch(fileURLToPath(root), (_event, name) => {
-      if (name !== null && files.includes(name)) note(name);
-    }),
+    // An editor replaces a file rather than writing to it, which only a watch on its folder survives.
+    ...files.map((file) =>
+      watch(dirname(file), (_event, name) => {
+        if (name === basename(file)) note(file);
+      }),
+    ),
     ...folders.map((folder) =>
-      watch(fileURLToPath(new URL(folder, root)), { recursive: true }, (_event, name) => {
-        if (name?.endsWith(".ts")) note(`${folder}/${name}`);
+      watch(folder, { recursive: true }, (_event, name) => {
+        if (name?.endsWith(".ts")) note(join(folder, name));
       }),
     ),
   ];

@@ -4,7 +4,7 @@ import middy from "@middy/core";
 import { Deadline, deadlineExceeded } from "@parley/core/resilience/deadline";
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from "aws-lambda";
 import { type Container, container } from "../container.ts";
-import { logger, metrics, tracer } from "../observability.ts";
+import { logger, metrics, telemetry, tracer } from "../observability.ts";
 import { authenticate } from "./auth.ts";
 import { jsonBody } from "./json-body.ts";
 import { recover } from "./recover.ts";
@@ -35,7 +35,7 @@ export const api = (operation: (container: Container, request: Request) => Promi
     .use(logMetrics(metrics, { captureColdStartMetric: true }))
     .use(tracing)
     .use(injectLambdaContext(logger, { resetKeys: true }))
-    .use(requestLog(logger))
+    .use(requestLog(logger, telemetry))
     .use(recover(logger))
     .use(jsonBody())
     .handler(async (event, context: Context, { signal }: { signal: AbortSignal }) => {

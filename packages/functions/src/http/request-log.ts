@@ -1,23 +1,32 @@
 import type { Logger } from "@aws-lambda-powertools/logger";
 import type { MiddlewareObj } from "@middy/core";
+import type { Telemetry } from "@parley/core/telemetry";
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from "aws-lambda";
 
 type Chain = MiddlewareObj<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Error, Context>;
 
 /**
- * One log line a request: method, route, status, duration; and the request id on every response. The route and not the
+ * One log line and the metrics of a request: method, route, status, duration; and the request id on every response. The route and not the
  * path: what a client put there stays out of the log.
  */
-export function requestLog(logger: Pick<Logger, "info" | "appendKeys">): Chain {
+export function requestLog(
+  logger: Pick<Logger, "info" | "appendKeys">,
+  telemetry: Pick<Telemetry, "count">,
+): Chain {
   let startedAt = 0;
   const finish: NonNullable<Chain["after"]> = ({ event, context, response }) => {
     if (!response) return;
     response.headers = { ...response.headers, "x-request-id": requestIdOf(event, context) };
+    const status = response.statusCode ?? 500;
+    const duration = Math.round(performance.now() - startedAt);
+    telemetry.count("Requests");
+    telemetry.count("RequestDuration", duration);
+    if (status >= 500) telemetry.count("RequestFailures");
     logger.info("request", {
-      method: event.requestContext?.http?.method,
+      method: event.requestContext.http.method,
       route: event.routeKey,
-      status: response.statusCode,
-      duration_ms: Math.round(performance.now() - startedAt),
+      status,
+      duration_ms: duration,
     });
   };
   return {
@@ -32,4 +41,4 @@ export function requestLog(logger: Pick<Logger, "info" | "appendKeys">): Chain {
 }
 
 const requestIdOf = (event: APIGatewayProxyEventV2, context: Context) =>
-  event.requestContext?.requestId ?? context.awsRequestId;
+  event.requestContext.requestId || context.awsRequestId;

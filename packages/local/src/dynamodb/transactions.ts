@@ -54,7 +54,7 @@ export function createTransactions(engine: Engine): Transactions {
         if (earlier) return earlier;
         const staged = await stageAll(engine, actions);
         await engine.commit(
-          staged.flatMap(({ writes }, at) => (writes)),
+          staged.flatMap(({ writes }, at) => (actions[at]?.kind === "ConditionCheck" ? [] : writes)),
         );
         const output = consumed(staged);
         tokens.keep(token, digest, output);

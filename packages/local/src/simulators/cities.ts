@@ -278,6 +278,11 @@ export function isCity(name: string): boolean {
   return byName.has(foldName(name.split(",")[0] ?? ""));
 }
 
+/** Whether a name already folded is a city's or a country's. */
+export function isKnownName(folded: string): boolean {
+  return byName.has(folded) || byCountry.has(COUNTRY_ALIASES[folded] ?? folded);
+}
+
 /** Whether `name` is a region of the table ("Catalonia"). */
 export function isRegion(name: string): boolean {
   const key = foldName(name);

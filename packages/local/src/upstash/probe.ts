@@ -27,6 +27,7 @@ export async function askServer(redisUrl: string): Promise<ServerInfo> {
   try {
     await redis.connect();
     const info = await redis.info("server");
+    if (cause !== undefined) throw cause; // such as a database number that the server does not have
     const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim();
     return {
       version: field("valkey_version") ?? field("redis_version") ?? "?",

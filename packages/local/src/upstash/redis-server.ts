@@ -95,11 +95,13 @@ async function whenReady(child: Child, port: number): Promise<ServerInfo> {
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (isRunning(child) && Date.now() < deadline) {
     const info = await askServer(`redis://127.0.0.1:${port}`).catch(() => undefined);
-    // Another server may hold the port while ours is still failing to bind it.
-    if (info !== undefined && info.pid !== child.pid)
-      throw new Error(`port ${port} belongs to another server`);
-    if (info !== undefined) return info;
-    await delay(10);
+    if (info === undefined) {
+      await delay(10);
+    } else if (info.pid === child.pid) {
+      return info;
+    } else {
+      throw new Error(`port ${port} belongs to another server`); // while ours is failing to bind it
+    }
   }
   throw new Error(isRunning(child) ? "no answer" : `exited with ${child.exitCode ?? child.signalCode}`);
 }

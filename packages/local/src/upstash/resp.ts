@@ -36,15 +36,18 @@ export function connectResp(redisUrl: string): RespConnection {
     // A command cut off by a lost connection is reported, not repeated: it may have run.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    // Commands wait for one attempt to reconnect, then fail.
     retryStrategy: () => 50,
+    connectTimeout: 2_000,
   });
   redis.on("error", () => {}); // each command reports its own failure
 
   // One synchronous loop: nothing of another request can come between the commands on the socket. In the
   // "connect" state ioredis would send some commands at once (MULTI, EXEC) and queue others, so that waits.
   async function send(commands: readonly Command[]): Promise<Reply[]> {
-    if (redis.status === "connect")
+    if (redis.status === "connect") {
       await new Promise((settle) => redis.once("ready", settle).once("close", settle));
+    }
     const settled = await Promise.allSettled(commands.map(([name, ...args]) => redis.callBuffer(name, args)));
     return settled.map((result) =>
       result.status === "fulfilled" ? (result.value as Reply) : toReply(result.reason),

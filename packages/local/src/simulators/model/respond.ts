@@ -12,7 +12,7 @@ import { readable } from "./understanding/text.ts";
 import { type Ask, type Memory, understand, type WeatherAsk } from "./understanding/understanding.ts";
 
 /** User messages beyond this many are not looked at, so that the longest history stays cheap. */
-const MOST_MESSAGES = 200;
+const MOST_MESSAGES = 100;
 
 /**
  * What the model says next. It keeps nothing between requests: the last user message is planned anew each time,
@@ -22,7 +22,7 @@ export function respond(request: ChatRequest, now: Date): Utterance {
   if (isTitleRequest(request)) return { text: titleOf(request) };
   const { messages } = request;
   const asked = messages.findLastIndex(({ role }) => role === "user");
-  const tools = new Map(request.mayCallTools ? request.tools.map((tool) => [tool.name, tool] as const) : []);
+  const tools = new Map(request.tools.map((tool) => [tool.name, tool]));
   const steps = plan(messages.slice(0, asked + 1), { tools, now });
   const results = resultsOf(messages.slice(asked + 1));
   const missing = new Map(
@@ -31,7 +31,7 @@ export function respond(request: ChatRequest, now: Date): Utterance {
     ),
   );
   const calls = [...missing.values()];
-  if (calls.length > 0) return { calls: request.parallelToolCalls ? calls : calls.slice(0, 1) };
+  if (calls.length > 0 && request.mayCallTools) return { calls: request.parallelToolCalls ? calls : calls.slice(0, 1) };
   const answers = steps.map(({ call, say }) =>
     say(call === undefined ? "" : (results.get(keyOf(call)) ?? "")),
   );

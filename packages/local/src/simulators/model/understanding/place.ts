@@ -1,4 +1,4 @@
-import { findCity, foldName, isCountry, isRegion } from "../../cities.ts";
+import { findCity, foldName, isCountry, isKnownName, isRegion } from "../../cities.ts";
 
 export type FoundPlace = { name: string; rest: string };
 
@@ -8,6 +8,10 @@ const QUOTED = /^"([^"]{1,200})"/;
 const LONGEST = 200;
 const MOST_WORDS = 8;
 const KNOWN_NAME_WORDS = 4;
+const WORDS_LOOKED_AT = 200;
+const PREPOSITIONS_LOOKED_AT = 20;
+/** In lower case these are words first and places second. */
+const WORDS_FIRST = new Set(["nice", "cork", "us", "turkey", "jordan"]);
 
 /** Words that no place's name goes past. */
 const END = new Set(
@@ -56,7 +60,7 @@ export function isQualifier(phrase: string): boolean {
 
 /** Of all that follow prepositions the first known place, else the first after "in" and its like, else after "for". */
 function afterPreposition(clause: string): FoundPlace | undefined {
-  const found = [...clause.matchAll(PREPOSITION)].flatMap((match) => {
+  const found = [...clause.matchAll(PREPOSITION)].slice(0, PREPOSITIONS_LOOKED_AT).flatMap((match) => {
     const candidate = placeAt(clause, match.index, match[0].length);
     return candidate === undefined ? [] : [{ ...candidate, weak: match[1]?.toLowerCase() === "for" }];
   });
@@ -102,30 +106,33 @@ function knownHead(phrase: string): string | undefined {
 }
 
 function knownAnywhere(clause: string): FoundPlace | undefined {
-  const words = [...clause.matchAll(/[^\s,;:!?()"]+/g)];
+  const words = [...clause.matchAll(/[^\s,;:!?()"]+/g)].slice(0, WORDS_LOOKED_AT).map((match) => ({
+    index: match.index,
+    end: match.index + match[0].length,
+    said: match[0].replace(/'s$/i, ""),
+  }));
+  const folded = words.map(({ said }) => (WORDS_FIRST.has(said) ? "" : foldName(said)));
   for (let length = KNOWN_NAME_WORDS; length > 0; length -= 1) {
     for (let index = 0; index + length <= words.length; index += 1) {
-      const first = words[index];
-      const last = words[index + length - 1];
+      const phrase = words.slice(index, index + length);
+      const first = phrase[0];
+      const last = phrase.at(-1);
       if (first === undefined || last === undefined) continue;
-      const end = last.index + last[0].length;
-      const said = clause.slice(first.index, end).replace(/'s$/i, "");
-      if (isName(said)) return without(clause, canonical(said), first.index, end - first.index);
+      if (!isKnownName(folded.slice(index, index + length).join(" "))) continue;
+      const name = canonical(phrase.map(({ said }) => said).join(" "));
+      return without(clause, name, first.index, last.end - first.index);
     }
   }
   return undefined;
 }
 
-/** Bare lower-case words such as "nice" or "us" are words first and places second. */
-function isName(said: string): boolean {
-  const known = findCity(said) !== undefined || isCountry(said);
-  return known && !/^(?:nice|cork|us|turkey|jordan)$/.test(said);
-}
-
-/** A known city by its proper name, anything else as it was written. */
-function canonical(name: string): string {
+/** As it was written, but "the Netherlands" without its article and "barcelona" or "BARCELONA" as Barcelona. */
+function canonical(said: string): string {
+  const bare = said.replace(/^the /i, "");
+  const name = findCity(said) === undefined && findCity(bare) !== undefined ? bare : said;
   const city = findCity(name);
-  return city !== undefined && foldName(city.name) === foldName(name) ? city.name : name;
+  const unshaped = name === name.toLowerCase() || name === name.toUpperCase();
+  return city !== undefined && unshaped && foldName(city.name) === foldName(name) ? city.name : name;
 }
 
 function tidy(name: string): string {

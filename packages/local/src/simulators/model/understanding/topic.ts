@@ -7,7 +7,7 @@ const WEATHER = /\b(?:weather|forecasts?|temperatures?)\b/i;
 const WEATHER_WORD =
   /\b(?:rain(?:y|ing|s)?|snow(?:y|ing|s)?|sunny|cloudy|windy?|storm(?:y|s)?|humid(?:ity)?|umbrella|jacket|coat|hot|cold|warm|degrees)\b/i;
 const ASKING =
-  /^(?:\W*(?:and|so|but|also)\b)?\W*(?:is|are|will|would|does|do|how|should|shall|what|any|when)\b/i;
+  /\b(?:if|whether) (?:it|there)\b|^(?:\W*(?:and|so|but|also)\b)?\W*(?:is|are|will|would|does|do|how|should|shall|what|any|when)\b/i;
 const TIME =
   /\b(?:what(?:'s|s| is)?(?: the)?(?: current| local| exact)? time|time is it|time (?:in|at|there|now|zone)|(?<!\b(?:at|by|all) )(?:the|local|current) time)\b(?! (?:of|to|when|for|that|i|we)\b)/i;
 const DATE =

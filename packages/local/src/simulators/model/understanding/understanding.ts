@@ -62,18 +62,19 @@ export function understand(messages: readonly string[]): { asks: Ask[]; memory: 
 }
 
 function read(message: string, memory: Memory): Ask[] {
-  return sentences(message).flatMap(({ text, question }) =>
-    statements(text).flatMap((statement): Ask[] => {
-      const fact = readFact(statement, question);
-      if (fact !== undefined) return [told(fact, memory)];
-      const recall = readRecall(statement);
-      const isTopic = topicOf(statement) !== undefined;
-      if (recall !== undefined && (!isTopic || (recall !== "everything" && memory.facts.has(recall.key)))) {
-        return [{ topic: "recall", recall }];
-      }
-      return settle(draft(statement, memory), memory);
-    }),
-  );
+  return sentences(message).flatMap(({ text, question }) => {
+    const parts = statements(text);
+    return parts.flatMap((part, index) => readStatement(part, question && index === parts.length - 1, memory));
+  });
+}
+
+function readStatement(statement: string, isQuestion: boolean, memory: Memory): Ask[] {
+  const fact = readFact(statement, isQuestion);
+  if (fact !== undefined) return [told(fact, memory)];
+  const recall = readRecall(statement);
+  const isKnown = recall !== undefined && recall !== "everything" && memory.facts.has(recall.key);
+  if (recall !== undefined && (isKnown || topicOf(statement) === undefined)) return [{ topic: "recall", recall }];
+  return settle(draft(statement, memory), memory);
 }
 
 function told(fact: Fact, memory: Memory): Ask {
@@ -158,7 +159,7 @@ function settle(drafts: readonly Draft[], memory: Memory): Ask[] {
     const place = each.place ?? [...before, ...following].find((other) => other.place !== undefined)?.place;
     // "in Paris and Madrid tomorrow": the time stands at the end and means both.
     const shared = following.find(
-      (other) => other.elliptical && other.place !== undefined && other.topic === each.topic,
+      (other) => other.elliptical && other.place && other.when && other.topic === each.topic,
     );
     const inherited = each.elliptical ? (before[0] === undefined ? memory.when : before[0].when) : undefined;
     const ask = toAsk(each, place, each.when ?? shared?.when ?? inherited, memory);

@@ -1,0 +1,148 @@
+import { Assistant } from "@parley/core/assistant/assistant";
+import { OpenAIChat } from "@parley/core/assistant/openai-chat";
+import { Titles } from "@parley/core/assistant/titles";
+import { ToolRunner } from "@parley/core/assistant/tool-runner";
+import { Conversations } from "@parley/core/conversation/conversations";
+import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
+import { DynamoStore } from "@parley/core/conversation/dynamo-store";
+import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { HolidayCalendar } from "@parley/core/holidays/holiday-calendar";
+import { RedisCircuitStore } from "@parley/core/redis/circuit-store";
+import { FastRedis } from "@parley/core/redis/client";
+import { Deadline } from "@parley/core/resilience/deadline";
+import { Sessions } from "@parley/core/session/sessions";
+import * as tools from "@parley/core/tools/index";
+import { WeatherApi } from "@parley/core/weather/weather-api";
+import { WeatherService } from "@parley/core/weather/weather-service";
+import { ensureTable } from "@parley/local/dynamodb/ensure-table";
+import { startDynamo } from "@parley/local/dynamodb/server";
+import { startCalendar } from "@parley/local/simulators/calendar";
+import { startModel } from "@parley/local/simulators/model";
+import { startWeather } from "@parley/local/simulators/weather";
+import { startRedisBackend } from "@parley/local/upstash/backend";
+import { startUpstash } from "@parley/local/upstash/server";
+import { MovableClock } from "./clock.ts";
+import { RecordingTelemetry } from "./telemetry.ts";
+
+const TABLE = "parley";
+export const OWNER = "owner";
+
+export type Rig = Awaited<ReturnType<typeof startRig>>;
+export type WorkerOptions = { redisTimeoutMs?: number; maxContextTokens?: number; callTimeoutMs?: number };
+
+/**
+ * The core on real engines: DynamoDB, Redis behind the Upstash protocol, the simulated model, weather and calendar, all
+ * over sockets, and one clock that tests move. Redis has its own.
+ */
+export async function startRig(options: { engine?: "auto" | "redis-server" | "embedded" } = {}) {
+  const clock = new MovableClock();
+  const now = () => new Date(clock.now());
+  const [dynamo, backend, model, weather, calendar] = await Promise.all([
+    startDynamo(),
+    startRedisBackend({ engine: options.engine ?? "auto" }),
+    startModel({ now }),
+    startWeather({ now }),
+    startCalendar({ now }),
+  ]);
+  const upstash = await startUpstash({ backend, token: "test" });
+  await ensureTable(dynamo.url, tableDefinition(TABLE));
+
+  /** What one Lambda instance builds: its own clients, the shared engines. */
+  function worker({
+    redisTimeoutMs = 1_000,
+    maxContextTokens = 4_000,
+    callTimeoutMs = 5_000,
+  }: WorkerOptions = {}) {
+    const telemetry = new RecordingTelemetry();
+    const retryPolicy = { maxRetries: 3, baseMs: 5, capMs: 20 };
+    const redis = new FastRedis({
+      url: upstash.url,
+      token: upstash.token,
+      timeoutMs: redisTimeoutMs,
+      clock,
+      telemetry,
+    });
+    const client = createDynamoClient({
+      endpoint: dynamo.url,
+      region: "us-east-1",
+      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    });
+    const store = new DynamoStore({ client, table: TABLE });
+    const sessions = new Sessions({ redis, store, ttlMs: 30 * 60_000, clock });
+    const chatModel = new OpenAIChat({ apiKey: "test", baseUrl: model.url, model: "offline-model" });
+    const circuit = new RedisCircuitStore({
+      redis,
+      name: "weatherapi",
+      settings: { maxFailures: 3, windowMs: 60_000, cooldownMs: 30_000, leaseMs: 6_000 },
+    });
+    const provider = new WeatherApi({ baseUrl: weather.url, key: "test" });
+    const weatherService = new WeatherService({
+      provider,
+      circuit,
+      redis,
+      retryPolicy,
+      callTimeoutMs: 1_000,
+      clock,
+      telemetry,
+    });
+    const holidays = new HolidayCalendar({
+      link: calendar.url,
+      redis,
+      freshMs: 24 * 3_600_000,
+      retryPolicy,
+      clock,
+      telemetry,
+    });
+    const runner = new ToolRunner({
+      tools: Object.values(tools).map((create) => create({ clock, weather: weatherService, holidays })),
+      timeoutMs: 5_000,
+      telemetry,
+    });
+    const assistant = new Assistant({
+      model: chatModel,
+      tools: runner,
+      maxContextTokens,
+      callTimeoutMs,
+      retryPolicy,
+      telemetry,
+    });
+    const titles = new Titles({ model: chatModel, redis, clock, telemetry });
+    const conversations = new Conversations({
+      store,
+      sessions,
+      assistant,
+      titles,
+      historyTurns: Math.ceil(maxContextTokens / 100),
+      clock,
+      telemetry,
+    });
+    return {
+      telemetry,
+      redis,
+      store,
+      sessions,
+      assistant,
+      titles,
+      runner,
+      weather: weatherService,
+      holidays,
+      conversations,
+    };
+  }
+
+  return {
+    clock,
+    dynamo,
+    backend,
+    upstash,
+    model,
+    weather,
+    calendar,
+    worker,
+    deadline: (ms = 20_000) => new Deadline(ms, { clock }),
+    async close() {
+      await Promise.all([upstash.close(), model.close(), weather.close(), calendar.close(), dynamo.close()]);
+      await backend.close();
+    },
+  };
+}
