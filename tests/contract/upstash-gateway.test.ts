@@ -24,7 +24,7 @@ describe.each(await enginesFor("the Upstash REST contract"))("Upstash REST gatew
       const body = JSON.stringify(["SET", key, "intruder"]);
       const response = await fetch(suite.gateway.url, { method: "POST", headers, body });
       expect(response.status).toBe(401);
-      expect(await response.json()).toEqual({ error: "Unauthorized" });
+      expect(await response.json()).toEqual({ error: "WRONGPASS invalid or missing auth token" });
       expect(await suite.rest.result("EXISTS", key)).toBe(0);
     });
 

@@ -77,7 +77,7 @@ function isSignallable(pid: number): boolean {
 }
 
 async function groupEnds(pid: number): Promise<void> {
-  await vi.waitFor(async () => expect(await isGroupAlive(pid)).toBe(false), { timeout: 3_000, interval: 10 });
+  await vi.waitFor(async () => expect(await isGroupAlive(pid)).toBe(false), { timeout: 5_000, interval: 10 });
 }
 
 describe("choice of engine", () => {

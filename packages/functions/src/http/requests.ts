@@ -1,10 +1,12 @@
 import { AppError } from "@parley/core/error";
 import { isConversationId } from "@parley/core/id";
+import { shorten } from "@parley/core/text";
 import type { APIGatewayProxyEventV2 } from "aws-lambda";
 import * as z from "zod";
 
 const MAX_MESSAGE_BYTES = 16 * 1024;
 const MAX_PAGE_SIZE = 100;
+const MAX_PROBLEMS = 5;
 
 /** Text that UTF-8 can hold: a lone surrogate becomes U+FFFD here, and not somewhere on the way to the store. */
 const text = z.string().transform((value) => value.toWellFormed());
@@ -36,15 +38,23 @@ const idempotencyKey = z
   .regex(/^[\x21-\x7e]{1,255}$/, "must be 1 to 255 printable ASCII characters without spaces")
   .optional();
 
-/** @throws AppError invalid_argument naming the first field that is wrong */
+/** @throws AppError invalid_argument that names every field that is wrong */
 function check<T>(schema: z.ZodType<T>, value: unknown, argument?: string): T {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = [argument, ...(issue?.path ?? [])].filter((part) => part !== undefined).join(".") || "body";
-  throw new AppError("invalid_argument", `${field}: ${issue?.message ?? "is wrong"}`, {
-    meta: { argument: field },
+  const problems = parsed.error.issues.slice(0, MAX_PROBLEMS).map((issue) => {
+    const field = [argument, ...issue.path].filter((part) => part !== undefined).join(".") || "body";
+    return { field, text: `${field}: ${describe(issue)}` };
   });
+  throw new AppError("invalid_argument", problems.map(({ text }) => text).join("; "), {
+    meta: { argument: problems[0]?.field ?? "body" },
+  });
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") return `unknown field ${issue.keys.map((key) => shorten(key, 40)).join(", ")}`;
+  if (issue.code === "invalid_type" && issue.input === undefined) return "is required";
+  return issue.message;
 }
 
 /** @throws AppError malformed for a body that is no JSON, invalid_argument for JSON of another shape */

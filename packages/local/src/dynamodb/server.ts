@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Fields } from "./dynalite.ts";
-import { openEngine } from "./engine.ts";
+import { type Engine, openEngine } from "./engine.ts";
 import { DynamoError, toDynamoError } from "./errors.ts";
-import { createFaults, type Fault, faultError } from "./faults.ts";
+import { createFaults, type Fault, type Faults, faultError } from "./faults.ts";
 import { createTimeToLive } from "./time-to-live.ts";
 import { createTransactions } from "./transactions.ts";
 
@@ -41,27 +41,56 @@ export interface Dynamo {
  * with a lone surrogate are refused, strings in conditions are ordered by UTF-16 unit rather than by byte, and rivals
  * wait for each other instead of being cancelled.
  */
-export async function startDynamo({
-  path,
-  port = 0,
-}: {
-  path?: string;
-  port?: number;
-} = {}): Promise<Dynamo> {
-  const engine = await openEngine({ path });
-  const transactions = createTransactions(engine);
-  const timeToLive = createTimeToLive(engine);
+export async function startDynamo(options: { path?: string; port?: number } = {}): Promise<Dynamo> {
+  const engine = await openEngine({ path: options.path });
   const faults = createFaults();
   const total: Requests = { count: 0, bytesIn: 0, bytesOut: 0, byOperation: {} };
+  const handle = createHandler({ execute: createDispatch(engine), faults, total });
+  const server = createServer((request, response) => {
+    // Only reading the body can fail: the client went away, or sends without end.
+    handle(request, response).catch(() => request.socket.destroy());
+  });
+  // Longer than a client keeps an idle connection, so that none is closed under a request on its way.
+  server.keepAliveTimeout = 60_000;
+  try {
+    server.listen(options.port ?? 0, "127.0.0.1");
+    await once(server, "listening");
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
 
-  const own = new Map<string, (input: Fields) => Promise<Fields>>([
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests: () => structuredClone(total),
+    inject: faults.inject,
+    close() {
+      server.close();
+      server.closeAllConnections();
+      closing ??= engine.close();
+      return closing;
+    },
+  };
+}
+
+type Execute = (operation: string, input: Fields) => Promise<Fields>;
+
+/** What dynalite lacks is ours, and the rest is dynalite's. */
+function createDispatch(engine: Engine): Execute {
+  const transactions = createTransactions(engine);
+  const timeToLive = createTimeToLive(engine);
+  const own = new Map([
     ["TransactWriteItems", transactions.write],
     ["TransactGetItems", transactions.get],
     ["DescribeTimeToLive", timeToLive.describe],
     ["UpdateTimeToLive", timeToLive.update],
   ]);
+  return (operation, input) => own.get(operation)?.(input) ?? engine.execute(operation, input);
+}
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+function createHandler({ execute, faults, total }: { execute: Execute; faults: Faults; total: Requests }) {
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readBody(request);
     const operation = String(request.headers["x-amz-target"]).split(".").at(-1) ?? "";
     total.count += 1;
@@ -74,11 +103,11 @@ export async function startDynamo({
       request.socket.destroy();
       return;
     }
-    const reply = await answer(() => {
+    const reply = await answer(async () => {
       const input = parseBody(body);
       const error = faultError(fault, input);
       if (error) throw error;
-      return own.get(operation)?.(input) ?? engine.execute(operation, input);
+      return execute(operation, input);
     });
     if (fault === "drop-after") {
       request.socket.destroy();
@@ -91,37 +120,6 @@ export async function startDynamo({
       "x-amzn-requestid": randomUUID(),
     });
     response.end(reply.body);
-  }
-
-  const server = createServer((request, response) => {
-    // Only reading the body can fail: the client went away, or sends without end.
-    handle(request, response).catch(() => request.socket.destroy());
-  });
-  // Longer than a client keeps an idle connection, so that none is closed under a request on its way.
-  server.keepAliveTimeout = 60_000;
-  try {
-    server.listen(port, "127.0.0.1");
-    await once(server, "listening");
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
-
-  let closing: Promise<void> | undefined;
-  async function shutDown(): Promise<void> {
-    server.close();
-    server.closeAllConnections();
-    await engine.close();
-  }
-
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests: () => structuredClone(total),
-    inject: faults.inject,
-    close: () => {
-      closing ??= shutDown();
-      return closing;
-    },
   };
 }
 

@@ -219,33 +219,35 @@ Sao Paulo|Sao Paulo|Brazil|America/Sao_Paulo|-23.53|-46.62
 Rio de Janeiro|Rio de Janeiro|Brazil|America/Sao_Paulo|-22.90|-43.23|Rio
 `;
 
-const COUNTRY_ALIASES: Readonly<Record<string, string>> = {
-  usa: "united states of america",
-  us: "united states of america",
-  "united states": "united states of america",
-  america: "united states of america",
-  uk: "united kingdom",
-  "great britain": "united kingdom",
-  england: "united kingdom",
-  scotland: "united kingdom",
-  holland: "netherlands",
-  czechia: "czech republic",
-  uae: "united arab emirates",
-  korea: "south korea",
-  turkiye: "turkey",
-};
+const COUNTRY_ALIASES: ReadonlyMap<string, string> = new Map([
+  ["usa", "united states of america"],
+  ["us", "united states of america"],
+  ["united states", "united states of america"],
+  ["america", "united states of america"],
+  ["uk", "united kingdom"],
+  ["great britain", "united kingdom"],
+  ["england", "united kingdom"],
+  ["scotland", "united kingdom"],
+  ["holland", "netherlands"],
+  ["czechia", "czech republic"],
+  ["uae", "united arab emirates"],
+  ["korea", "south korea"],
+  ["turkiye", "turkey"],
+]);
 
 /** How far from a known city a pair of coordinates may lie and still be answered, in degrees. */
 const NEAREST_WITHIN = 3;
 
 const byName = new Map<string, City[]>();
 const byCountry = new Map<string, City>();
+const regions = new Set<string>();
 const cities: City[] = [];
 
 for (const line of TABLE.trim().split("\n")) {
   const [name = "", region = "", country = "", timeZone = "", lat, lon, aliases] = line.split("|");
   const city: City = { name, region, country, timeZone, lat: Number(lat), lon: Number(lon) };
   cities.push(city);
+  regions.add(foldName(region));
   for (const each of [name, ...(aliases?.split(",") ?? [])]) {
     const key = foldName(each);
     byName.set(key, [...(byName.get(key) ?? []), city]);
@@ -267,10 +269,13 @@ export function foldName(name: string): string {
     .trim();
 }
 
+function countryKey(folded: string): string {
+  return COUNTRY_ALIASES.get(folded) ?? folded;
+}
+
 /** Whether `name` is a country of the table, or another name of one ("USA"). */
 export function isCountry(name: string): boolean {
-  const key = foldName(name);
-  return byCountry.has(COUNTRY_ALIASES[key] ?? key);
+  return byCountry.has(countryKey(foldName(name)));
 }
 
 /** Whether `name` is a city's, not only a country's that stands for one. */
@@ -280,13 +285,12 @@ export function isCity(name: string): boolean {
 
 /** Whether a name already folded is a city's or a country's. */
 export function isKnownName(folded: string): boolean {
-  return byName.has(folded) || byCountry.has(COUNTRY_ALIASES[folded] ?? folded);
+  return byName.has(folded) || byCountry.has(countryKey(folded));
 }
 
 /** Whether `name` is a region of the table ("Catalonia"). */
 export function isRegion(name: string): boolean {
-  const key = foldName(name);
-  return cities.some((city) => foldName(city.region) === key);
+  return regions.has(foldName(name));
 }
 
 /**
@@ -298,14 +302,14 @@ export function findCity(query: string): City | undefined {
   if (coordinates) return nearestCity(Number(coordinates[1]), Number(coordinates[2]));
   const [name = "", ...qualifiers] = query.split(",").map(foldName);
   const named = (byName.get(name) ?? []).find((city) => qualifiers.every((part) => liesIn(city, part)));
-  return named ?? (qualifiers.length === 0 ? byCountry.get(COUNTRY_ALIASES[name] ?? name) : undefined);
+  return named ?? (qualifiers.length === 0 ? byCountry.get(countryKey(name)) : undefined);
 }
 
 function liesIn(city: City, part: string): boolean {
   const country = foldName(city.country);
   return (
     part === "" ||
-    country === (COUNTRY_ALIASES[part] ?? part) ||
+    country === countryKey(part) ||
     foldName(city.region).split(", ").includes(part) ||
     foldName(city.region) === part
   );

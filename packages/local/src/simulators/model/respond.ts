@@ -31,7 +31,8 @@ export function respond(request: ChatRequest, now: Date): Utterance {
     ),
   );
   const calls = [...missing.values()];
-  if (calls.length > 0 && request.mayCallTools) return { calls: request.parallelToolCalls ? calls : calls.slice(0, 1) };
+  if (calls.length > 0 && request.mayCallTools)
+    return { calls: request.parallelToolCalls ? calls : calls.slice(0, 1) };
   const answers = steps.map(({ call, say }) =>
     say(call === undefined ? "" : (results.get(keyOf(call)) ?? "")),
   );

@@ -3,6 +3,8 @@ import { isObject, type Json } from "./json.ts";
 import type { OfferedTool } from "./types.ts";
 
 const NAME = /^[a-zA-Z0-9_-]{1,64}$/;
+/** JSON Schema keywords that strict function calling does not take. */
+const NOT_STRICT = ["minLength", "maxLength", "allOf", "not", "if", "then", "else", "dependentRequired"];
 
 /** Reads and checks the `tools` of a request. */
 export function readTools(value: unknown): OfferedTool[] {
@@ -62,6 +64,8 @@ function strictProblem(schema: unknown, context: readonly string[]): string | un
       return `${where}, 'required' is required to be supplied and to be an array including every key in properties. Missing '${absent}'.`;
     }
   }
+  const refused = NOT_STRICT.find((keyword) => schema[keyword] !== undefined);
+  if (refused !== undefined) return `${where}, '${refused}' is not permitted.`;
   for (const [inner, path] of subschemas(schema)) {
     const problem = strictProblem(inner, [...context, ...path]);
     if (problem !== undefined) return problem;

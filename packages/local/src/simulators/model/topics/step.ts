@@ -22,7 +22,8 @@ export function failureOf(result: string): string | undefined {
   return /^(?:error|failed|failure)\b[\s:.,-]*(.*)$/is.exec(text)?.[1]?.trim();
 }
 
-/** Lines that a tool adds beside its data, such as the age of what it serves. */
+/** Lines that a tool adds beside its data, such as the age of what it serves, without the hint meant for the model. */
 export function notes(result: string): string[] {
-  return result.split("\n").filter((line) => /^note\b/i.test(line));
+  const lines = result.split("\n").filter((line) => /^note\b/i.test(line));
+  return lines.map((line) => line.replace(/\s*Say so\.\s*$/i, ""));
 }

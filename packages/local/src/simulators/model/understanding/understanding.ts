@@ -64,7 +64,9 @@ export function understand(messages: readonly string[]): { asks: Ask[]; memory: 
 function read(message: string, memory: Memory): Ask[] {
   return sentences(message).flatMap(({ text, question }) => {
     const parts = statements(text);
-    return parts.flatMap((part, index) => readStatement(part, question && index === parts.length - 1, memory));
+    return parts.flatMap((part, index) =>
+      readStatement(part, question && index === parts.length - 1, memory),
+    );
   });
 }
 
@@ -73,7 +75,8 @@ function readStatement(statement: string, isQuestion: boolean, memory: Memory): 
   if (fact !== undefined) return [told(fact, memory)];
   const recall = readRecall(statement);
   const isKnown = recall !== undefined && recall !== "everything" && memory.facts.has(recall.key);
-  if (recall !== undefined && (isKnown || topicOf(statement) === undefined)) return [{ topic: "recall", recall }];
+  if (recall !== undefined && (isKnown || topicOf(statement) === undefined))
+    return [{ topic: "recall", recall }];
   return settle(draft(statement, memory), memory);
 }
 

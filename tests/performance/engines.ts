@@ -1,0 +1,48 @@
+import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { ensureTable } from "@parley/local/dynamodb/ensure-table";
+import { startDynamo } from "@parley/local/dynamodb/server";
+import { startCalendar } from "@parley/local/simulators/calendar";
+import { startModel } from "@parley/local/simulators/model";
+import { startWeather } from "@parley/local/simulators/weather";
+import { startRedisBackend } from "@parley/local/upstash/backend";
+import { startUpstash } from "@parley/local/upstash/server";
+
+const TABLE = "parley";
+
+/** The local engines in memory, their counters at hand, and the environment that leads the functions to them. */
+export async function startEngines() {
+  const [dynamo, backend, model, weather, calendar] = await Promise.all([
+    startDynamo(),
+    startRedisBackend(),
+    startModel(),
+    startWeather(),
+    startCalendar(),
+  ]);
+  const upstash = await startUpstash({ backend, token: "bench" });
+  await ensureTable(dynamo.url, tableDefinition(TABLE));
+  const env: Record<string, string> = {
+    AUTH_MODE: "none",
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    AWS_REGION: "us-east-1",
+    AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
+    CONVERSATIONS_TABLE: TABLE,
+    UPSTASH_REDIS_REST_URL: upstash.url,
+    UPSTASH_REDIS_REST_TOKEN: upstash.token,
+    OPENAI_API_KEY: "simulated",
+    OPENAI_BASE_URL: model.url,
+    WEATHER_API_URL: weather.url,
+    WEATHER_API_KEY: "simulated",
+    HOLIDAY_CALENDAR_LINK: calendar.url,
+  };
+  return {
+    dynamo,
+    upstash,
+    env,
+    description: backend.description,
+    async close() {
+      await Promise.all([upstash.close(), model.close(), weather.close(), calendar.close(), dynamo.close()]);
+      await backend.close();
+    },
+  };
+}
