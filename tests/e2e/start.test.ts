@@ -161,6 +161,9 @@ describe("an interrupted answer", () => {
   });
 });
 
+if (!hasTerminals)
+  process.stdout.write("no /usr/bin/script to make a terminal with: the chat is not tested\n");
+
 describe.runIf(hasTerminals)("a chat on a terminal", () => {
   test("answers, starts over, keeps its history, and Ctrl-C at the prompt leaves cleanly", async () => {
     const data = await temporaryFolder();
@@ -226,8 +229,3 @@ describe.runIf(hasTerminals)("a chat on a terminal", () => {
     await vi.waitFor(() => expect(parley.survivors()).toEqual([]), { timeout: 5_000 });
   });
 });
-
-test.skipIf(hasTerminals)(
-  "chat on a terminal: skipped, as there is no /usr/bin/script to make one",
-  () => {},
-);

@@ -5,7 +5,7 @@ const LINE_OCTETS = 75;
 
 /** RFC 5545 TEXT: backslash, comma, semicolon and line ends are escaped. */
 export function text(value: string): string {
-  return value.replace(/[\\;]/g, "\\$&").replaceAll("\n", "\\n");
+  return value.replace(/[\\,;]/g, "\\$&").replaceAll("\n", "\\n");
 }
 
 /** An ISO date as DATE: `20261122`. */

@@ -81,8 +81,9 @@ function sayForecast(place: string, span: Span, today: string, result: string): 
   const [first] = days.keys();
   if (first === undefined) return quoted(place, result);
   const where = /^Forecast for (.+?):?$/m.exec(result)?.[1] ?? place;
-  // The tool's first day is today; the model's own date counts only where the forecast knows it (stale data began earlier).
-  const shift = days.has(today) ? 0 : daysBetween(today, first);
+  // The tool's first day is today, unless the data is old: then it began earlier, and the model's own date counts.
+  const dated = findCity(place) !== undefined || notes(result).length > 0;
+  const shift = dated && days.has(today) ? 0 : daysBetween(today, first);
   const asked = { from: addDays(span.from, shift), to: addDays(span.to, shift) };
   const chosen = [...days].filter(([date]) => date >= asked.from && date <= asked.to);
   const last = [...days.keys()].at(-1) ?? first;
