@@ -55,6 +55,8 @@ test("has escaped text, several days, a yearly rule and a time of day", () => {
   expect(midsummer.summary).toBe("Saint John's Day, midsummer (simulated)");
   expect(midsummer.description).toMatch(/eve; shops, offices .*\nAlso/);
 
+  expect(text).toContain("SUMMARY:Saint John's Day\\, midsummer (simulated)\r\n");
+
   const merce = events.find(({ startDate }) => startDate.toString() === "2026-09-23")!;
   expect(merce.summary).toBe("Festival of la Mercè (simulated)");
   expect(merce.startDate.isDate).toBe(true);

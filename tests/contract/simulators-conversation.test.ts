@@ -253,6 +253,12 @@ describe("calling tools", () => {
     const tomorrow = await openChat(model, { run }).ask("Weather in Paris tomorrow?");
     expect(tomorrow.answer).toContain("Tomorrow, Monday 2026-11-23 in Paris, France: 5 to 6 °C");
     expect(tomorrow.answer).toContain("20 h old");
+    const elsewhen = "Forecast for Paris:\n2030-01-01: 1 to 2 °C\n2030-01-02: 3 to 4 °C";
+    const skewed = await openChat(model, { run: () => elsewhen }).ask("Weather in Paris tomorrow?");
+    expect(skewed.answer).toContain("Tomorrow, Wednesday 2030-01-02 in Paris: 3 to 4 °C");
+    const west = "Forecast for Westport:\n2026-11-21: 1 to 2 °C\n2026-11-22: 3 to 4 °C";
+    const unknown = await openChat(model, { run: () => west }).ask("Weather in Westport tomorrow?");
+    expect(unknown.answer).toContain("Tomorrow, Sunday 2026-11-22 in Westport: 3 to 4 °C");
     const week = await openChat(model, { run }).ask("Weather in Paris for the next 5 days?");
     expect(week.answer).toContain("The forecast I have ends on Monday 2026-11-23.");
   });

@@ -80,6 +80,12 @@ describe("a completion", () => {
     expect(cached % 128).toBe(0);
     expect(cached).toBeGreaterThanOrEqual(1_024);
     expect(cached).toBeLessThanOrEqual(first.usage!.prompt_tokens);
+
+    const below = { messages: [user("Hello ".repeat(600))] };
+    const short = [await create(below), await create(below)].map(
+      ({ usage }) => usage!.prompt_tokens_details!.cached_tokens,
+    );
+    expect(short).toEqual([0, 0]);
   });
 
   test("max_completion_tokens cuts it short and says so", async () => {

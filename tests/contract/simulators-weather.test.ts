@@ -110,6 +110,7 @@ describe("forecast.json", () => {
     const { body } = await forecast("Barcelona", "10");
     const days = body.forecast.forecastday;
     expect(days).toHaveLength(10);
+    expect(new Set(days.map(({ day }) => day.daily_chance_of_rain)).size).toBeGreaterThan(5);
     expect(days.map(({ date }) => date).slice(0, 2)).toEqual(["2026-11-22", "2026-11-23"]);
     for (const { day } of days) {
       expect(day.mintemp_c).toBeLessThan(day.maxtemp_c);
