@@ -52,7 +52,8 @@ function check<T>(schema: z.ZodType<T>, value: unknown, argument?: string): T {
 }
 
 function describe(issue: z.core.$ZodIssue): string {
-  if (issue.code === "unrecognized_keys") return `unknown field ${issue.keys.map((key) => shorten(key, 40)).join(", ")}`;
+  if (issue.code === "unrecognized_keys")
+    return `unknown field ${issue.keys.map((key) => shorten(key, 40)).join(", ")}`;
   if (issue.code === "invalid_type" && issue.input === undefined) return "is required";
   return issue.message;
 }

@@ -57,7 +57,8 @@ export async function startUpstash({ backend, token, port = 0 }: UpstashOptions)
     if (active === "hang") return;
     if (active?.startsWith("slow:")) await delay(Number(active.slice("slow:".length)));
     if (request.socket.destroyed) return;
-    if (!isAuthorized(request, token)) return send(response, 401, renderError("WRONGPASS invalid or missing auth token"));
+    if (!isAuthorized(request, token))
+      return send(response, 401, renderError("WRONGPASS invalid or missing auth token"));
     if (!METHODS.has(request.method ?? "")) return send(response, 405, renderError("ERR method not allowed"));
     const { status, body } = await answer(await readRequest(request));
     if (active === "cut") return void request.socket.destroy();
