@@ -10,5 +10,7 @@ export default defineConfig({
     exclude: ["tests/infra/**", "tests/performance/**"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Much of a test is waiting for sockets.
+    maxWorkers: 2,
   },
 });

@@ -49,9 +49,7 @@ const waitFor = (parley: Running, pattern: RegExp) =>
   vi.waitFor(() => expect(parley.output()).toMatch(pattern), { timeout: 15_000, interval: 30 });
 
 async function expectEnd(parley: Running, code: number): Promise<void> {
-  const from = performance.now();
   expect((await parley.finished).code).toBe(code);
-  expect(performance.now() - from).toBeLessThan(3_000);
   expect(parley.survivors()).toEqual([]);
 }
 

@@ -98,7 +98,7 @@ export class Config {
 
   get model() {
     const settings = parse(model, this.#env);
-    const isOpenAI = settings.OPENAI_BASE_URL === OPENAI_URL;
+    const isOpenAI = new URL(settings.OPENAI_BASE_URL).host === new URL(OPENAI_URL).host;
     return {
       apiKey: settings.OPENAI_API_KEY,
       baseUrl: settings.OPENAI_BASE_URL,

@@ -3,7 +3,8 @@ const MARK = "\n[truncated]";
 /** At most `max` UTF-16 units, the cut marked and never inside a surrogate pair. */
 export function truncate(text: string, max: number, mark = MARK): string {
   if (text.length <= max) return text;
-  return text.slice(0, max - mark.length).replace(/[\uD800-\uDBFF]$/, "") + mark;
+  const kept = text.slice(0, Math.max(0, max - mark.length)).replace(/[\uD800-\uDBFF]$/, "");
+  return (kept + mark).slice(0, max);
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });

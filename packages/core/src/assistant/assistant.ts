@@ -11,8 +11,9 @@ import type { ToolRunner } from "./tool-runner.ts";
 
 /** Rounds of tool calls in one turn; after the last the model is asked to answer in words. */
 const MAX_ROUNDS = 8;
-/** Tool calls that one round may run; the rest are told so. */
+/** Tool calls that one round may run; the next few are told so, and more are as if never made. */
 const MAX_CALLS_PER_ROUND = 8;
+const MAX_CALLS_KEPT = 16;
 const MAX_REPLY_LENGTH = 32_000;
 /**
  * UTF-16 units that one turn's steps may hold, at 3 bytes each the most: with the message (16 KB) and the reply a turn
@@ -112,7 +113,7 @@ export class Assistant {
   }
 
   async #round(response: ModelResponse, deadline: Deadline): Promise<Step[]> {
-    const calls = response.toolCalls.map((call) => ({
+    const calls = response.toolCalls.slice(0, MAX_CALLS_KEPT).map((call) => ({
       ...call,
       arguments: truncate(call.arguments, MAX_ARGUMENTS_LENGTH),
     }));

@@ -115,7 +115,9 @@ function appendItem(messages: ChatMessage[], item: Item): ChatMessage[] {
     messages.push({ role: item.role, content: item.content });
   } else {
     const { id, name } = item;
-    const call = { id, type: "function" as const, function: { name, arguments: item.arguments } };
+    // What the model wrote may be no JSON, and many servers refuse to read that in a history. The result says so.
+    const args = isJsonObject(item.arguments) ? item.arguments : "{}";
+    const call = { id, type: "function" as const, function: { name, arguments: args } };
     const last = messages.at(-1);
     if (last?.role === "assistant") last.tool_calls = [...(last.tool_calls ?? []), call];
     else messages.push({ role: "assistant", content: null, tool_calls: [call] });
@@ -123,21 +125,35 @@ function appendItem(messages: ChatMessage[], item: Item): ChatMessage[] {
   return messages;
 }
 
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+const MAX_NAME_LENGTH = 64;
+
+/** Ids that tell the calls of a round apart and names that the API takes back, whatever the server sent. */
+function toToolCalls(calls: readonly OpenAI.Chat.Completions.ChatCompletionMessageToolCall[]): ToolCall[] {
+  const functions = calls.filter((call) => call.type === "function");
+  const ids = new Set(functions.map(({ id }) => id));
+  const usable =
+    ids.size === functions.length && functions.every(({ id }) => id && id.length <= MAX_NAME_LENGTH);
+  return functions.map(({ id, function: { name, arguments: args } }, index) => ({
+    type: "tool_call",
+    id: usable ? id : `call_${index}`,
+    name: name.replace(/[^\w-]/g, "_").slice(0, MAX_NAME_LENGTH) || "_",
+    arguments: (typeof args === "string" ? args : JSON.stringify(args)) || "{}",
+  }));
+}
+
 function toResponse(completion: OpenAI.Chat.Completions.ChatCompletion): ModelResponse {
   const message = completion.choices?.[0]?.message;
   const text = message?.content ?? message?.refusal ?? "";
-  const toolCalls = (message?.tool_calls ?? []).flatMap((call, index): ToolCall[] =>
-    call.type === "function"
-      ? [
-          {
-            type: "tool_call",
-            id: call.id || `call_${index}`,
-            name: call.function.name,
-            arguments: call.function.arguments || "{}",
-          },
-        ]
-      : [],
-  );
+  const toolCalls = toToolCalls(message?.tool_calls ?? []);
   if (!text.trim() && toolCalls.length === 0) {
     throw new AppError("unavailable", "The model gave an empty answer. Send the message again.", {
       meta: { retry_after: "1" },

@@ -47,7 +47,7 @@ export class Titles {
       toolChoice: "none",
       signal: deadline.within(TIMEOUT_MS),
     });
-    const title = shorten(text.replace(/^["'“«]+|["'”».]+$/g, ""), MAX_GRAPHEMES);
+    const title = shorten(text.trim().replace(/^["'“«]+|["'”».]+$/g, ""), MAX_GRAPHEMES);
     if (!title) throw new Error("the model gave an empty title");
     return title;
   }

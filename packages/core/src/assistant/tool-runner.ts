@@ -56,6 +56,7 @@ export class ToolRunner {
         `There is no tool ${JSON.stringify(call.name)}. The tools are: ${names}.`,
       );
     }
+    deadline.check();
     const args = parseArguments(tool, call.arguments);
     const limit = deadline.part(this.#timeoutMs);
     return await Promise.race([tool.execute(args, { deadline: limit }), rejectWhenOver(tool.name, limit)]);
@@ -88,16 +89,16 @@ function rejectWhenOver(name: string, limit: Deadline): Promise<never> {
   });
 }
 
-/** Keywords that strict function calling refuses; zod still checks what they say. */
-const NOT_STRICT = new Set(["$schema", "minLength", "maxLength"]);
-
+/** JSON Schema as strict function calling takes it; zod still checks the limits that it cannot tell. */
 function strictSchema(parameters: z.ZodObject): Record<string, unknown> {
-  const schema = z.toJSONSchema(parameters, { io: "input" });
-  const strip = (node: unknown): unknown => {
-    if (Array.isArray(node)) return node.map(strip);
-    if (typeof node !== "object" || node === null) return node;
-    const kept = Object.entries(node).filter(([key]) => !NOT_STRICT.has(key));
-    return Object.fromEntries(kept.map(([key, value]) => [key, strip(value)]));
-  };
-  return { ...(strip(schema) as Record<string, unknown>), additionalProperties: false };
+  const schema = z.toJSONSchema(parameters, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      delete jsonSchema.minLength;
+      delete jsonSchema.maxLength;
+      if (jsonSchema.type === "object") jsonSchema.additionalProperties = false;
+    },
+  });
+  delete schema.$schema;
+  return schema;
 }

@@ -55,7 +55,8 @@ export class TurnBeginner {
     this.#telemetry = options.telemetry;
   }
 
-  begin(target: Target, turn: TurnToBegin): Promise<BegunTurn> {
+  async begin(target: Target, turn: TurnToBegin): Promise<BegunTurn> {
+    turn.deadline.check();
     if (target.kind === "session") return this.#inSession(target.session, turn);
     if (target.kind === "conversation") return this.#inConversation(target.id, turn);
     return this.#inNew(target.platform, target.session, turn);
@@ -74,7 +75,7 @@ export class TurnBeginner {
   ): Promise<BegunTurn> {
     const head = { id: newConversationId(this.#clock.now()), turnCount: 0, platform };
     const begun = settled(await this.#append(turn, head, session, "any"));
-    if (session) await this.#sessions.remember(turn.owner, session, begun.turn.conversationId);
+    if (session && begun.outcome === "begun") await this.#sessions.remember(turn.owner, session, head.id);
     return { begun, past: nothingBefore(platform) };
   }
 
@@ -86,7 +87,7 @@ export class TurnBeginner {
    */
   async #inSession(session: SessionMetadata, turn: TurnToBegin): Promise<BegunTurn> {
     const resolved = await this.#telemetry.step("session lookup", () =>
-      this.#sessions.resolve(turn.owner, session),
+      this.#sessions.resolve(turn.owner, session, turn.deadline.signal),
     );
     let id = resolved?.conversationId;
     let leaving: string | undefined;
@@ -105,8 +106,9 @@ export class TurnBeginner {
         id = begun.conversationId;
         continue;
       }
-      const cached = resolved?.cached && begun.turn.conversationId === resolved.conversationId;
-      if (!cached) await this.#sessions.remember(turn.owner, session, begun.turn.conversationId);
+      const cached = resolved?.cached && resolved.conversationId === head.id;
+      // A known turn says nothing of where the chat is by now.
+      if (begun.outcome === "begun" && !cached) await this.#sessions.remember(turn.owner, session, head.id);
       return { begun, past: loaded ? pastOf(loaded) : nothingBefore(session.platform) };
     }
   }

@@ -46,18 +46,22 @@ export type PageRequest = { size: number; token?: string | undefined };
 /**
  * Where conversations live. Every method is one round trip unless rivals or a repetition make it more, and its cost
  * does not grow with the conversation. Reads see every write that was answered before they began, `list` excepted.
- * All throw AppError: unavailable (throttled, unreachable), invalid_argument (a page token that is not ours).
+ * All throw AppError: unavailable (throttled, unreachable), deadline_exceeded (the signal ended it), invalid_argument (a
+ * page token that is not ours).
  */
 export interface ConversationStore {
-  /** The head and the newest `turns` turns, oldest first; undefined when there is no such conversation. */
+  /**
+   * The head and the newest `turns` turns, oldest first; fewer when they are bigger than the store gives at once.
+   * Undefined when there is no such conversation.
+   */
   load(
     id: string,
     turns: number,
     signal?: AbortSignal,
   ): Promise<{ conversation: Conversation; turns: Turn[] } | undefined>;
 
-  /** Turns before `seq`, the newest `limit` of them, oldest first. */
-  turnsBefore(id: string, seq: number, limit: number): Promise<Turn[]>;
+  /** Turns before `seq`, the newest `limit` of them, oldest first; fewer as in `load`. */
+  turnsBefore(id: string, seq: number, limit: number, signal?: AbortSignal): Promise<Turn[]>;
 
   /**
    * Appends an open turn: the conversation's head (created when missing), the turn, its turn id and the chat's
@@ -67,7 +71,7 @@ export interface ConversationStore {
   begin(turn: BeginTurn): Promise<Begun>;
 
   /** Takes over an open turn whose lease is over at `now`; undefined when somebody else was faster or it is done. */
-  claim(turn: Turn, lease: Lease, now: number): Promise<Turn | undefined>;
+  claim(turn: Turn, lease: Lease, now: number, signal?: AbortSignal): Promise<Turn | undefined>;
 
   /** Sets the reply of an open turn that `holder` holds, and the conversation's title. False: it is not held any more. */
   complete(turn: Turn, holder: string, reply: Reply, title?: string): Promise<boolean>;
@@ -82,6 +86,7 @@ export interface ConversationStore {
     owner: string,
     session: SessionMetadata,
     activeSince: number,
+    signal?: AbortSignal,
   ): Promise<string | undefined>;
 
   /** An owner's conversations, newest activity first. May lag behind a write by a moment. */

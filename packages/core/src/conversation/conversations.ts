@@ -134,62 +134,72 @@ export class Conversations {
     const now = this.#clock.now();
     if (turn.lease && turn.lease.until > now) throw inProgress(turn.lease.until - now);
     const lease = this.#newLease(deadline);
-    const claimed = await this.#store.claim(turn, lease, now);
+    const claimed = await this.#store.claim(turn, lease, now, deadline.signal);
     if (!claimed) return this.#afterLoss(turn);
+    return this.#answer(claimed, lease.holder, this.#pastOf(turn, deadline), deadline);
+  }
+
+  async #pastOf({ conversationId, seq }: Turn, { signal }: Deadline): Promise<Past> {
     const [head, turns] = await Promise.all([
-      this.#store.load(turn.conversationId, 0),
-      this.#store.turnsBefore(turn.conversationId, turn.seq, this.#historyTurns),
+      this.#store.load(conversationId, 0, signal),
+      this.#store.turnsBefore(conversationId, seq, this.#historyTurns, signal),
     ]);
     if (!head) throw notFound();
     const { title, platform } = head.conversation;
-    return this.#answer(claimed, lease.holder, { turns, title, platform }, deadline);
+    return { turns, title, platform };
   }
 
-  async #answer(turn: Turn, holder: string, past: Past, deadline: Deadline): Promise<TurnResult> {
-    const titling = past.title === undefined ? this.#titles.title(turn.message, deadline) : undefined;
-    const reply = await this.#ask(turn, holder, past, deadline);
-    const title = (await titling) ?? past.title;
-    const stored = await this.#telemetry.step("store complete", () =>
-      this.#store.complete(turn, holder, reply, titling && title),
-    );
-    if (!stored) return this.#afterLoss(turn, reply);
-    this.#telemetry.count("Turns", 1, { platform: knownPlatform(past.platform), outcome: "done" });
-    return { conversationId: turn.conversationId, title, reply, replayed: false };
-  }
-
-  async #ask(turn: Turn, holder: string, past: Past, deadline: Deadline): Promise<Reply> {
-    const history = past.turns.map(({ message, reply }) => ({
-      message,
-      steps: reply?.steps ?? [],
-      reply: reply?.text,
-      tokens: reply?.tokens,
-    }));
+  async #answer(
+    turn: Turn,
+    holder: string,
+    before: Past | Promise<Past>,
+    deadline: Deadline,
+  ): Promise<TurnResult> {
+    let platform = "";
     try {
-      const answer = await this.#telemetry.step("assistant reply", () =>
-        this.#assistant.reply({ platform: past.platform, history, message: turn.message, deadline }),
+      const past = await before;
+      platform = past.platform;
+      const titling = past.title === undefined ? this.#titles.title(turn.message, deadline) : undefined;
+      const reply = await this.#ask(turn.message, past, deadline);
+      const title = (await titling) ?? past.title;
+      const stored = await this.#telemetry.step("store complete", () =>
+        this.#store.complete(turn, holder, reply, titling && title),
       );
-      const at = this.#clock.now();
-      return { ...answer, messageId: newMessageId(at), at };
+      if (stored) {
+        this.#telemetry.count("Turns", 1, { platform: knownPlatform(platform), outcome: "done" });
+        return { conversationId: turn.conversationId, title, reply, replayed: false };
+      }
     } catch (error) {
-      this.#telemetry.count("Turns", 1, { platform: knownPlatform(past.platform), outcome: "failed" });
+      this.#telemetry.count("Turns", 1, { platform: knownPlatform(platform), outcome: "failed" });
       // The message stays; without this a retry would have to wait until the lease is over.
       await this.#store.release(turn, holder).catch((failure: unknown) => {
         this.#telemetry.warn("a lease was not released and ends by itself", { error: failure });
       });
       throw error;
     }
+    return this.#afterLoss(turn);
   }
 
-  /**
-   * The turn was not ours any more when we came to claim or complete it. `ours`: our reply, which may be stored all the
-   * same, when the answer to the first attempt at storing it was lost.
-   */
-  async #afterLoss(turn: Turn, ours?: Reply): Promise<TurnResult> {
+  async #ask(message: string, past: Past, deadline: Deadline): Promise<Reply> {
+    const history = past.turns.map(({ message, reply }) => ({
+      message,
+      steps: reply?.steps ?? [],
+      reply: reply?.text,
+      tokens: reply?.tokens,
+    }));
+    const answer = await this.#telemetry.step("assistant reply", () =>
+      this.#assistant.reply({ platform: past.platform, history, message, deadline }),
+    );
+    const at = this.#clock.now();
+    return { ...answer, messageId: newMessageId(at), at };
+  }
+
+  /** The turn was not ours any more when we came to claim or complete it. */
+  async #afterLoss(turn: Turn): Promise<TurnResult> {
     const current = await this.#store.turn(turn.conversationId, turn.seq);
     if (!current) throw notFound();
     if (!current.reply) throw inProgress((current.lease?.until ?? 0) - this.#clock.now());
-    const result = await this.#replay(current);
-    return { ...result, replayed: current.reply.messageId !== ours?.messageId };
+    return this.#replay(current);
   }
 
   async #replay(turn: Turn): Promise<TurnResult> {

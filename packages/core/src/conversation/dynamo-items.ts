@@ -7,7 +7,8 @@ const HEAD_SK = "TURN#HEAD";
 const turnSk = (seq: number) => `TURN#${String(seq).padStart(10, "0")}`;
 /** Sort keys of turns only; the head sorts after them. */
 export const FIRST_TURN = turnSk(0);
-export const LAST_TURN = turnSk(9_999_999_999);
+export const MAX_SEQ = 9_999_999_998;
+export const LAST_TURN = turnSk(MAX_SEQ + 1);
 
 export const conversationPk = (id: string) => `CONV#${id}`;
 export const headKey = (id: string): Key => ({ pk: conversationPk(id), sk: HEAD_SK });

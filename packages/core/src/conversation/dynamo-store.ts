@@ -25,8 +25,8 @@ const RIVAL_BACKOFF_MS = { base: 5, cap: 250 };
 /** Far more than any number of real rivals: a store that refuses for so long is not there. */
 const MAX_LOST = 100;
 
-const listPosition = z.object({ id: z.string(), at: z.number() });
-const turnPosition = z.object({ seq: z.int().min(0) });
+const listPosition = z.object({ id: z.string(), at: z.int().min(0) });
+const turnPosition = z.object({ seq: z.int().min(0).max(items.MAX_SEQ) });
 
 /** `ConversationStore` on one DynamoDB table; see dynamo-table.ts for its items. */
 export class DynamoStore implements ConversationStore {
@@ -39,16 +39,16 @@ export class DynamoStore implements ConversationStore {
   }
 
   async load(id: string, turns: number, signal?: AbortSignal) {
-    const found = await this.#query(id, { limit: turns + 1, signal });
+    const { found } = await this.#query(id, { limit: turns + 1, signal });
     const [head, ...newest] = found;
     // Turns without a head: the conversation is being erased.
     if (!head || !items.isHead(head)) return undefined;
     return { conversation: items.toConversation(head), turns: newest.map(items.toTurn).reverse() };
   }
 
-  async turnsBefore(id: string, seq: number, limit: number): Promise<Turn[]> {
+  async turnsBefore(id: string, seq: number, limit: number, signal?: AbortSignal): Promise<Turn[]> {
     if (seq <= 1) return [];
-    const found = await this.#query(id, { limit, last: items.turnKey(id, seq - 1).sk });
+    const { found } = await this.#query(id, { limit, last: items.turnKey(id, seq - 1).sk, signal });
     return found.map(items.toTurn).reverse();
   }
 
@@ -80,22 +80,26 @@ export class DynamoStore implements ConversationStore {
     }
   }
 
-  async claim(turn: Turn, lease: Lease, now: number): Promise<Turn | undefined> {
-    const updated = await this.#update(turn, {
+  async claim(turn: Turn, lease: Lease, now: number, signal?: AbortSignal): Promise<Turn | undefined> {
+    const change = {
       UpdateExpression: "SET lease = :lease",
+      // By the same holder: the answer to its first attempt was lost.
       ConditionExpression:
-        "attribute_exists(pk) AND attribute_not_exists(reply) AND (attribute_not_exists(lease) OR lease.#until <= :now)",
+        "attribute_exists(pk) AND attribute_not_exists(reply) AND (attribute_not_exists(lease) OR lease.#until <= :now OR lease.holder = :holder)",
       ExpressionAttributeNames: { "#until": "until" },
-      ExpressionAttributeValues: { ":lease": lease, ":now": now },
-    });
+      ExpressionAttributeValues: { ":lease": lease, ":now": now, ":holder": lease.holder },
+    };
+    const updated = await this.#update(turn, change, signal);
     return updated && items.toTurn(updated);
   }
 
   async complete(turn: Turn, holder: string, reply: Reply, title?: string): Promise<boolean> {
     const held = {
       UpdateExpression: "SET reply = :reply REMOVE lease",
-      ConditionExpression: "lease.holder = :holder AND attribute_not_exists(reply)",
-      ExpressionAttributeValues: { ":reply": reply, ":holder": holder },
+      // The same reply again: the answer to the first attempt was lost.
+      ConditionExpression:
+        "(lease.holder = :holder AND attribute_not_exists(reply)) OR reply.messageId = :message_id",
+      ExpressionAttributeValues: { ":reply": reply, ":holder": holder, ":message_id": reply.messageId },
     };
     if (title === undefined) return (await this.#update(turn, held)) !== undefined;
     for (let lost = 0; ; lost++) {
@@ -130,8 +134,13 @@ export class DynamoStore implements ConversationStore {
     return item && items.toTurn(item);
   }
 
-  async sessionConversation(owner: string, session: SessionMetadata, activeSince: number) {
-    const item = await this.#get(items.sessionKey(owner, session));
+  async sessionConversation(
+    owner: string,
+    session: SessionMetadata,
+    activeSince: number,
+    signal?: AbortSignal,
+  ) {
+    const item = await this.#get(items.sessionKey(owner, session), signal);
     return item && (item["active_at"] as number) >= activeSince
       ? (item["conversation_id"] as string)
       : undefined;
@@ -164,7 +173,7 @@ export class DynamoStore implements ConversationStore {
 
   async turns(conversationId: string, { size, token }: PageRequest): Promise<Page<Turn>> {
     const after = token === undefined ? 0 : decodeToken(token, turnPosition).seq;
-    const found = await this.#query(conversationId, {
+    const { found, more } = await this.#query(conversationId, {
       limit: size + 1,
       forward: true,
       first: items.turnKey(conversationId, after + 1).sk,
@@ -173,11 +182,14 @@ export class DynamoStore implements ConversationStore {
     const page = found.slice(0, size).map(items.toTurn);
     return {
       items: page,
-      nextToken: found.length > size ? encodeToken({ seq: page.at(-1)?.seq }) : undefined,
+      nextToken: more || found.length > size ? encodeToken({ seq: page.at(-1)?.seq }) : undefined,
     };
   }
 
-  /** Items of a conversation by sort key, newest first unless `forward`; the head comes first when `last` is absent. */
+  /**
+   * Items of a conversation by sort key, newest first unless `forward`; the head comes first when `last` is absent.
+   * DynamoDB answers with 1 MB at the most: there may be `more` even before the limit.
+   */
   async #query(
     id: string,
     range: {
@@ -187,9 +199,9 @@ export class DynamoStore implements ConversationStore {
       forward?: boolean;
       signal?: AbortSignal | undefined;
     },
-  ): Promise<items.Item[]> {
+  ): Promise<{ found: items.Item[]; more: boolean }> {
     const { first = items.FIRST_TURN, last = items.headKey(id).sk } = range;
-    const { Items = [] } = await this.#run(() =>
+    const { Items = [], LastEvaluatedKey } = await this.#run(() =>
       this.#client.send(
         new QueryCommand({
           TableName: this.#table,
@@ -199,16 +211,15 @@ export class DynamoStore implements ConversationStore {
           ConsistentRead: true,
           Limit: range.limit,
         }),
-        range.signal ? { abortSignal: range.signal } : {},
+        until(range.signal),
       ),
     );
-    return Items;
+    return { found: Items, more: LastEvaluatedKey !== undefined };
   }
 
-  async #get(Key: items.Item): Promise<items.Item | undefined> {
-    const { Item } = await this.#run(() =>
-      this.#client.send(new GetCommand({ TableName: this.#table, Key, ConsistentRead: true })),
-    );
+  async #get(Key: items.Item, signal?: AbortSignal): Promise<items.Item | undefined> {
+    const command = new GetCommand({ TableName: this.#table, Key, ConsistentRead: true });
+    const { Item } = await this.#run(() => this.#client.send(command, until(signal)));
     return Item;
   }
 
@@ -219,20 +230,25 @@ export class DynamoStore implements ConversationStore {
       UpdateCommand["input"],
       "UpdateExpression" | "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
     >,
+    signal?: AbortSignal,
   ): Promise<items.Item | undefined> {
-    const Key = items.turnKey(turn.conversationId, turn.seq);
+    const command = new UpdateCommand({
+      TableName: this.#table,
+      Key: items.turnKey(turn.conversationId, turn.seq),
+      ReturnValues: "ALL_NEW",
+      ...change,
+    });
     return this.#run(async () => {
-      try {
-        const command = new UpdateCommand({
-          TableName: this.#table,
-          Key,
-          ReturnValues: "ALL_NEW",
-          ...change,
-        });
-        return (await this.#client.send(command)).Attributes;
-      } catch (error) {
-        if (error instanceof Error && error.name === "ConditionalCheckFailedException") return undefined;
-        throw error;
+      for (let lost = 0; ; lost++) {
+        try {
+          return (await this.#client.send(command, until(signal))).Attributes;
+        } catch (error) {
+          const name = error instanceof Error && error.name;
+          if (name === "ConditionalCheckFailedException") return undefined;
+          // A rival's begin looks at this turn; the SDK does not repeat that.
+          if (name !== "TransactionConflictException") throw error;
+        }
+        await wait(lost, signal);
       }
     });
   }
@@ -244,10 +260,7 @@ export class DynamoStore implements ConversationStore {
   async #transact(TransactItems: TransactItem[], signal?: AbortSignal) {
     return this.#run(async () => {
       try {
-        await this.#client.send(
-          new TransactWriteCommand({ TransactItems }),
-          signal ? { abortSignal: signal } : {},
-        );
+        await this.#client.send(new TransactWriteCommand({ TransactItems }), until(signal));
         return undefined;
       } catch (error) {
         if (!(error instanceof TransactionCanceledException)) throw error;
@@ -286,6 +299,8 @@ const RETRIABLE = new Set([
   "ThrottlingError",
   "ProvisionedThroughputExceeded",
 ]);
+
+const until = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {});
 
 const openTurn = (turn: BeginTurn, seq: number): Turn => ({
   conversationId: turn.conversationId,

@@ -15,7 +15,6 @@ const DAY_MS = 86_400_000;
 const STALE_MS = 7 * DAY_MS;
 const YEAR_MS = 366 * DAY_MS;
 const MAX_BYTES = 2 * 1024 * 1024;
-const CALL_TIMEOUT_MS = 5_000;
 
 /** The public holidays of one iCalendar link, from two years back to three ahead, cached for all instances. */
 export class HolidayCalendar {
@@ -23,6 +22,7 @@ export class HolidayCalendar {
   readonly #cache: Cache<Holiday[]>;
   readonly #freshMs: number;
   readonly #retryPolicy: RetryPolicy;
+  readonly #callTimeoutMs: number;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
 
@@ -32,13 +32,16 @@ export class HolidayCalendar {
     redis: CacheRedis;
     freshMs: number;
     retryPolicy: RetryPolicy;
+    /** Time limit of one download, in milliseconds. */
+    callTimeoutMs?: number;
     clock: Clock;
     telemetry: Telemetry;
   }) {
-    this.#link = options.link?.replace(/^webcal:/, "https:");
+    this.#link = options.link?.replace(/^webcal:/i, "https:");
     this.#cache = new Cache({ redis: options.redis, schema: z.array(holiday), clock: options.clock });
     this.#freshMs = options.freshMs;
     this.#retryPolicy = options.retryPolicy;
+    this.#callTimeoutMs = options.callTimeoutMs ?? 5_000;
     this.#clock = options.clock;
     this.#telemetry = options.telemetry;
   }
@@ -62,7 +65,8 @@ export class HolidayCalendar {
         freshMs: this.#freshMs,
         staleMs: Math.max(STALE_MS, this.#freshMs),
         lockMs: deadline.remaining() + 1_000,
-        load: () => this.#load(link, deadline),
+        // With a stale calendar at hand nobody waits through retries.
+        load: (lastResort) => this.#load(link, lastResort ? this.#retryPolicy.maxRetries : 0, deadline),
         isFinal: (error) => isAppError(error, "deadline_exceeded"),
         deadline,
         telemetry: this.#telemetry,
@@ -78,9 +82,9 @@ export class HolidayCalendar {
     }
   }
 
-  async #load(link: string, deadline: Deadline): Promise<Holiday[]> {
-    const text = await retry(() => this.#download(link, deadline.within(CALL_TIMEOUT_MS)), {
-      policy: this.#retryPolicy,
+  async #load(link: string, maxRetries: number, deadline: Deadline): Promise<Holiday[]> {
+    const text = await retry(() => this.#download(link, deadline.within(this.#callTimeoutMs)), {
+      policy: { ...this.#retryPolicy, maxRetries },
       deadline,
       verdict: retryTransient,
       onRetry: () => this.#telemetry.count("Retries", 1, { dependency: "holidays" }),
@@ -121,7 +125,8 @@ async function boundedText(response: Response): Promise<string> {
       throw new UpstreamError(`the calendar is over ${MAX_BYTES} bytes`, { transient: false });
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  // Unlike Buffer it drops a byte order mark, which is no part of a calendar.
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 const isoDate = (at: number) => new Date(at).toISOString().slice(0, 10);

@@ -1,6 +1,8 @@
 import type ICAL from "ical.js";
 import * as z from "zod";
+import { shorten } from "../text.ts";
 
+type Component = InstanceType<typeof ICAL.Component>;
 type Event = InstanceType<typeof ICAL.Event>;
 type Time = InstanceType<typeof ICAL.Time>;
 
@@ -8,49 +10,65 @@ type Time = InstanceType<typeof ICAL.Time>;
 export const holiday = z.object({ date: z.string(), lastDate: z.string(), name: z.string() });
 export type Holiday = z.infer<typeof holiday>;
 
-/** A recurring event stops here even if its rule goes on within the span (one a day for five years). */
-const MAX_OCCURRENCES = 2_000;
+/** Steps of all recurrence rules together: under a second of work, and enough for a daily rule since 1970. */
+const MAX_STEPS = 25_000;
 const MAX_NAME = 200;
 
 /**
  * The events of an iCalendar (RFC 5545) that touch [`from`, `before`), recurring ones expanded, in order of date.
- * @throws when the text is not a calendar
+ * Feeds are sloppy: an event that cannot be read is left out, as long as there are others.
+ * @throws when the text is not a calendar, nothing in it can be read, or its rules take too many steps
  */
 export async function parseCalendar(text: string, from: string, before: string): Promise<Holiday[]> {
   const { default: ical } = await import("ical.js");
   const calendar = new ical.Component(ical.parse(text));
   if (calendar.name !== "vcalendar") throw new Error("not a VCALENDAR");
+  const components = calendar.getAllSubcomponents("vevent");
+  const overrides = Map.groupBy(components.filter(isOverride), uidOf);
+  const budget = { steps: MAX_STEPS };
   const holidays: Holiday[] = [];
-  for (const component of calendar.getAllSubcomponents("vevent")) {
+  let fault: unknown;
+  for (const component of components) {
     // An override of one occurrence is reached through its series.
-    if (component.hasProperty("recurrence-id") || component.getFirstPropertyValue("status") === "CANCELLED")
-      continue;
-    for (const found of occurrences(new ical.Event(component), before)) {
-      if (found.lastDate >= from && found.date < before) holidays.push(found);
+    if (isOverride(component) || isCancelled(component)) continue;
+    try {
+      // Left to itself the library looks through all events for the overrides of each.
+      const event = new ical.Event(component, { exceptions: overrides.get(uidOf(component)) ?? [] });
+      for (const found of occurrences(event, before, budget)) {
+        if (found.lastDate >= from && found.date < before) holidays.push(found);
+      }
+    } catch (error) {
+      fault ??= error;
     }
+    if (budget.steps < 0) throw new Error(`the calendar's rules take over ${MAX_STEPS} steps`);
   }
+  if (fault !== undefined && holidays.length === 0) throw fault;
   return holidays.sort((a, b) => (a.date < b.date ? -1 : a.date > b.date ? 1 : 0));
 }
 
-function* occurrences(event: Event, before: string): Generator<Holiday> {
+const isOverride = (event: Component) => event.hasProperty("recurrence-id");
+const isCancelled = (event: Component) => event.getFirstPropertyValue("status") === "CANCELLED";
+const uidOf = (event: Component) => String(event.getFirstPropertyValue("uid"));
+
+function* occurrences(event: Event, before: string, budget: { steps: number }): Generator<Holiday> {
   if (!event.startDate) return;
   if (!event.isRecurring()) {
     yield toHoliday(event.summary, event.startDate, event.endDate);
     return;
   }
   const iterator = event.iterator();
-  for (let count = 0; count < MAX_OCCURRENCES; count++) {
+  while (--budget.steps >= 0) {
     const start = iterator.next();
     if (!start || dateOf(start) >= before) return;
     const { item, startDate, endDate } = event.getOccurrenceDetails(start);
-    yield toHoliday(item.summary, startDate, endDate);
+    if (!isCancelled(item.component)) yield toHoliday(item.summary, startDate, endDate);
   }
 }
 
 function toHoliday(summary: string | null, start: Time, end: Time | null): Holiday {
   const date = dateOf(start);
   const last = end ? lastDateOf(end) : date;
-  const name = (summary ?? "").replace(/\s+/g, " ").trim().slice(0, MAX_NAME) || "Unnamed holiday";
+  const name = shorten(summary ?? "", MAX_NAME) || "Unnamed holiday";
   // An end before the start is a fault of the calendar: the day itself stands.
   return last > date ? { date, lastDate: last, name } : { date, lastDate: date, name };
 }

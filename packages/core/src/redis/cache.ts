@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "../clock.ts";
 export type CacheEntry<T> = { value: T; ageMs: number };
 
 /** What the cache asks of Redis. */
-export type CacheRedis = Pick<Redis, "get" | "set" | "pipeline">;
+export type CacheRedis = Pick<Redis, "get" | "pipeline">;
 
 // Compare and delete: a holder that came late must not free the lock of the one after it.
 const RELEASE =
@@ -27,7 +27,10 @@ export class Cache<T> {
   }
 
   async read(key: string): Promise<CacheEntry<T> | undefined> {
-    const text = await this.#redis.get<string>(key).catch(() => null);
+    return this.#parse(await this.#redis.get<string>(key).catch(() => null));
+  }
+
+  #parse(text: string | null): CacheEntry<T> | undefined {
     if (text === null) return undefined;
     const entry = this.#entry.safeParse(parseJson(text));
     if (!entry.success) return undefined;
@@ -44,14 +47,22 @@ export class Cache<T> {
   }
 
   /**
-   * The right to refresh a key, for `leaseMs`. Repeating the command (its reply was lost) finds the same holder and
+   * The right to refresh a key, for `leaseMs`, and in the same request what the key holds by now: its last holder may
+   * have stored that after the caller's read. Repeating the command (its reply was lost) finds the same holder and
    * counts as granted; with Redis gone everybody is granted, for a second request is better than none.
    */
-  async lock(key: string, holder: string, leaseMs: number): Promise<boolean> {
-    const previous = await this.#redis
-      .set<string>(lockKey(key), holder, { nx: true, get: true, px: leaseMs })
-      .catch(() => null);
-    return previous === null || previous === holder;
+  async claim(
+    key: string,
+    holder: string,
+    leaseMs: number,
+  ): Promise<{ granted: boolean; entry: CacheEntry<T> | undefined }> {
+    const request = this.#redis.pipeline();
+    request.set(lockKey(key), holder, { nx: true, get: true, px: leaseMs });
+    request.get(key);
+    const [previous, text] = await request
+      .exec<[string | null, string | null]>()
+      .catch((): [null, null] => [null, null]);
+    return { granted: previous === null || previous === holder, entry: this.#parse(text) };
   }
 
   async unlock(key: string, holder: string): Promise<void> {

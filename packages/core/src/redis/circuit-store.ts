@@ -42,7 +42,7 @@ end
 if op == 'acquire' then
   if current == 'closed' then return {'closed', string.format('%.0f', gen)} end
   if current == 'half_open' and probe == attempt then return {'half_open', string.format('%.0f', gen)} end
-  if now < till then return {'refused', string.format('%.0f', till - now)} end
+  if now < till then return {'refused', string.format('%.0f', till - now), current} end
   become('half_open', now + lease, attempt)
   return {'half_open', string.format('%.0f', gen + 1)}
 end
@@ -74,8 +74,10 @@ export class RedisCircuitStore implements CircuitStore {
   }
 
   async acquire(attempt: string): Promise<Admission> {
-    const [state, value] = await this.#run("acquire", attempt, "", "");
-    if (state === "refused") return { allowed: false, retryAfterMs: Number(value) };
+    const [state, value, current] = await this.#run("acquire", attempt, "", "");
+    if (state === "refused") {
+      return { allowed: false, state: current as "open" | "half_open", retryAfterMs: Number(value) };
+    }
     return { allowed: true, state: state as "closed" | "half_open", generation: String(value) };
   }
 

@@ -36,15 +36,22 @@ export async function readThrough<T>(
 ): Promise<CacheEntry<T> & { stale: boolean }> {
   const { cache, key, deadline, telemetry } = options;
   const dimensions = { cache: options.name };
+  const isFresh = (entry: CacheEntry<T>) => entry.ageMs < options.freshMs;
+  const hit = (entry: CacheEntry<T>) => {
+    telemetry.count("CacheHits", 1, dimensions);
+    return { ...entry, stale: false };
+  };
+  const first = await cache.read(key);
+  if (first && isFresh(first)) return hit(first);
   const holder = newHolderId();
   for (;;) {
-    const entry = await cache.read(key);
-    if (entry && entry.ageMs < options.freshMs) {
-      telemetry.count("CacheHits", 1, dimensions);
-      return { ...entry, stale: false };
+    const { granted, entry } = await cache.claim(key, holder, options.lockMs);
+    if (entry && isFresh(entry)) {
+      if (granted) await cache.unlock(key, holder);
+      return hit(entry);
     }
     const stale = entry && entry.ageMs < options.staleMs ? entry : undefined;
-    if (await cache.lock(key, holder, options.lockMs)) return refresh(options, holder, stale);
+    if (granted) return refresh(options, holder, stale);
     if (stale) {
       telemetry.count("CacheStale", 1, dimensions);
       return { ...stale, stale: true };

@@ -10,7 +10,7 @@ export type Outcome = "ok" | "failure" | "neutral";
 
 export type Admission =
   | { allowed: true; state: "closed" | "half_open"; generation: string }
-  | { allowed: false; retryAfterMs: number };
+  | { allowed: false; state: "open" | "half_open"; retryAfterMs: number };
 
 /**
  * The state that all instances share. Each method is one atomic transition on the store's own clock, and repeating
@@ -89,7 +89,8 @@ export class CircuitBreaker {
       return undefined;
     });
     if (admission && !admission.allowed) {
-      this.#refuseUntil = this.#clock.now() + admission.retryAfterMs;
+      // A cooldown lasts to its end, but a probe may close the circuit long before its lease is over.
+      if (admission.state === "open") this.#refuseUntil = this.#clock.now() + admission.retryAfterMs;
       this.#refuse(admission.retryAfterMs);
     }
     return admission?.allowed ? admission : undefined;

@@ -35,6 +35,7 @@ export class Sessions {
   async resolve(
     owner: string,
     session: SessionMetadata,
+    signal: AbortSignal,
   ): Promise<{ conversationId: string; cached: boolean } | undefined> {
     const text = await this.#redis
       .getex<string>(sessionKey(owner, session), { px: this.ttlMs })
@@ -42,7 +43,8 @@ export class Sessions {
       .catch(() => null);
     const known = text === null ? undefined : parse(text);
     if (known) return { conversationId: known, cached: true };
-    const conversationId = await this.#store.sessionConversation(owner, session, this.activeSince());
+    const since = this.activeSince();
+    const conversationId = await this.#store.sessionConversation(owner, session, since, signal);
     return conversationId === undefined ? undefined : { conversationId, cached: false };
   }
 

@@ -4,6 +4,7 @@ import type { Holiday } from "../holidays/parse-calendar.ts";
 import { defineTool, type ToolDependencies } from "./tool.ts";
 
 const MAX_HOLIDAYS = 100;
+const DAY_MS = 86_400_000;
 
 const date = (which: string) =>
   z
@@ -25,11 +26,14 @@ export const getHolidays = ({ clock, holidays }: Pick<ToolDependencies, "clock" 
     }),
     async execute({ before_date, after_date, max_count }, { deadline }) {
       const today = isoDate(clock.now());
-      const before = parseDate("before_date", before_date);
+      const before = parseBefore(before_date);
       const from =
         parseDate("after_date", after_date) ?? (before && before <= today ? yearFrom(before, -1) : today);
+      if (before && before <= from) {
+        throw new AppError("invalid_argument", "after_date must be earlier than before_date.");
+      }
       const found = await holidays.between(from, before ?? yearFrom(from, 1), deadline);
-      const lines = found.slice(0, max_count ?? MAX_HOLIDAYS).map(describe);
+      const lines = found.slice(0, max_count ?? found.length).map(describe);
       return lines.length > 0 ? lines.join("\n") : "The calendar has no holidays in that span.";
     },
   });
@@ -46,12 +50,21 @@ function yearFrom(date: string, years: number): string {
   return isoDate(at.getTime());
 }
 
-/** A holiday is a day, so of a date-time only its date counts. */
+/** Of a date-time only its date counts. */
 function parseDate(field: string, text: string | null): string | undefined {
   if (text === null) return undefined;
   const date = text.slice(0, 10);
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(date) || Number.isNaN(Date.parse(text))) {
+  const day = Date.parse(`${date}T00:00:00Z`);
+  // For V8 30 February is 2 March.
+  if (Number.isNaN(Date.parse(text)) || Number.isNaN(day) || isoDate(day) !== date) {
     throw new AppError("invalid_argument", `${field} must be an RFC 3339 date such as 2026-12-31.`);
   }
   return date;
+}
+
+/** A holiday begins with its day: before 23:59 on a day is that day too. */
+function parseBefore(text: string | null): string | undefined {
+  const date = parseDate("before_date", text);
+  const isMidnight = !/[1-9]/.test(text?.slice(10, 19) ?? "");
+  return date === undefined || isMidnight ? date : isoDate(Date.parse(date) + DAY_MS);
 }

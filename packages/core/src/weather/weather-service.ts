@@ -98,12 +98,14 @@ export class WeatherService {
     deadline: Deadline,
     ask: (signal: AbortSignal) => Promise<T>,
   ): Promise<Aged<T>> {
+    let failure: unknown;
     const attempt = async () => {
       try {
         return await ask(deadline.within(this.#callTimeoutMs));
       } catch (error) {
         // Our own time ran out, which says nothing of the provider.
         deadline.check();
+        failure = error;
         throw error;
       }
     };
@@ -133,7 +135,8 @@ export class WeatherService {
         throw new AppError("not_found", `No place called ${JSON.stringify(location)} was found.`, { cause });
       }
       if (cause instanceof UpstreamError || cause instanceof CircuitOpenError) {
-        this.#telemetry.warn("weather is unavailable", { error: cause });
+        // That our own attempts opened the circuit says less than why they failed.
+        this.#telemetry.warn("weather is unavailable", { error: failure ?? cause });
         throw new AppError("unavailable", "The weather service is unavailable right now.", { cause });
       }
       throw cause;

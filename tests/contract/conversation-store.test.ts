@@ -1,0 +1,35 @@
+import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
+import { DynamoStore } from "@parley/core/conversation/dynamo-store";
+import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { ensureTable } from "@parley/local/dynamodb/ensure-table";
+import { startDynamo } from "@parley/local/dynamodb/server";
+import { startDynamoLocal } from "../support/dynamodb-local.ts";
+import { conversationStoreContract } from "./conversation-store.ts";
+
+const TABLE = "conversations";
+
+async function storesOn(engine: { url: string; close(): Promise<void> }) {
+  await ensureTable(engine.url, tableDefinition(TABLE));
+  const clients: { destroy(): void }[] = [];
+  return {
+    connect() {
+      const credentials = { accessKeyId: "local", secretAccessKey: "local" };
+      const client = createDynamoClient({ endpoint: engine.url, region: "us-east-1", credentials });
+      clients.push(client);
+      return new DynamoStore({ client, table: TABLE });
+    },
+    async close() {
+      for (const client of clients) client.destroy();
+      await engine.close();
+    },
+  };
+}
+
+conversationStoreContract("DynamoDB, the stand-in", async () => storesOn(await startDynamo()));
+
+const amazon = await startDynamoLocal();
+if ("url" in amazon) conversationStoreContract("DynamoDB, Amazon's DynamoDB Local", () => storesOn(amazon));
+else
+  process.stdout.write(
+    `the store's contract was not run on Amazon's DynamoDB Local: ${amazon.unavailable}\n`,
+  );

@@ -1,0 +1,132 @@
+import { randomUUID } from "node:crypto";
+import type { TurnResult } from "@parley/core/conversation/conversations";
+import { AppError } from "@parley/core/error";
+import { Deadline } from "@parley/core/resilience/deadline";
+import type { Fault as DynamoFault } from "@parley/local/dynamodb/faults";
+import type { Fault as HttpFault } from "@parley/local/simulators/faults";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { MINUTE_MS } from "../support/clock.ts";
+import { fc } from "../support/property.ts";
+import { type Rig, startRig } from "../support/rig.ts";
+
+/** Clients that send again until they are answered, on engines that fail at random moments. */
+
+const CHATS = 2;
+const TURNS = 4;
+const WORKERS = 4;
+/** Sendings of one message before its client gives up, the last of them without faults. */
+const ROUNDS = 5;
+
+type Post = { chat: number; turn: number; worker: number };
+type Faults = { dynamo: DynamoFault[]; model: HttpFault[]; redis: "cut" | "hang" | "refuse" | undefined };
+
+const posts: fc.Arbitrary<Post[]> = fc.array(
+  fc.record({ chat: fc.nat(CHATS - 1), turn: fc.nat(TURNS - 1), worker: fc.nat(WORKERS - 1) }),
+  { minLength: 1, maxLength: 12 },
+);
+
+const dynamoFault: fc.Arbitrary<DynamoFault> = fc
+  .record({
+    operation: fc.constantFrom("TransactWriteItems", "UpdateItem", "GetItem", "Query"),
+    kind: fc.constantFrom("error", "drop-before", "drop-after", "conflict"),
+    after: fc.nat(8),
+    // At 4 the SDK gives up.
+    times: fc.constantFrom(1, 4),
+  })
+  .filter(
+    ({ kind, operation }) => kind !== "conflict" || ["TransactWriteItems", "UpdateItem"].includes(operation),
+  );
+
+const modelFault: fc.Arbitrary<HttpFault> = fc.constantFrom(
+  { status: 500, times: 2 },
+  { status: 401, times: 1 },
+  { hang: true, times: 1 },
+  { cut: true, times: 2 },
+  { malformed: true, times: 2 },
+  { delayMs: 50, times: 3 },
+);
+
+const faults: fc.Arbitrary<Faults> = fc.record({
+  dynamo: fc.array(dynamoFault, { maxLength: 4 }),
+  model: fc.array(modelFault, { maxLength: 2 }),
+  redis: fc.constantFrom(undefined, undefined, "cut", "hang", "refuse"),
+});
+
+let rig: Rig;
+let workers: ReturnType<Rig["worker"]>[];
+
+beforeAll(async () => {
+  rig = await startRig();
+  workers = Array.from({ length: WORKERS }, () => rig.worker({ redisTimeoutMs: 100 }));
+});
+afterAll(() => rig?.close());
+
+const messageOf = ({ chat, turn }: Post) => `Message ${turn} of chat ${chat}`;
+
+function strike({ dynamo, model, redis }: Faults): () => void {
+  const lifts = [...dynamo.map((fault) => rig.dynamo.inject(fault)), ...model.map(rig.model.inject)];
+  rig.upstash.fault = redis;
+  return () => {
+    for (const lift of lifts) lift();
+    rig.upstash.fault = undefined;
+  };
+}
+
+test("every message is stored once and answered once, whatever fails", { timeout: 120_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(posts, fc.array(faults, { maxLength: ROUNDS - 1 }), async (sent, troubles) => {
+      const owner = randomUUID();
+      const answers = new Map<string, TurnResult[]>();
+      const turnIdOf = ({ chat, turn }: Post) => `${chat}-${turn}`;
+
+      async function send(post: Post, deadlineMs: number): Promise<boolean> {
+        const { conversations } = workers[post.worker] as (typeof workers)[number];
+        const session = { platform: "telegram", userId: "user", chatId: String(post.chat) };
+        const deadline = new Deadline(deadlineMs, { clock: rig.clock });
+        const ask = { owner, session, message: messageOf(post), turnId: turnIdOf(post), deadline };
+        try {
+          const result = await conversations.converse(ask);
+          answers.set(ask.turnId, [...(answers.get(ask.turnId) ?? []), result]);
+          return true;
+        } catch (error) {
+          expect(error).toBeInstanceOf(AppError);
+          return false;
+        }
+      }
+
+      let unanswered = sent;
+      for (const trouble of troubles) {
+        const lift = strike(trouble);
+        const answered = await Promise.all(unanswered.map((post) => send(post, 400)));
+        lift();
+        unanswered = unanswered.filter((_, index) => !answered[index]);
+        // Past every lease, within every session.
+        rig.clock.advance(MINUTE_MS);
+      }
+      for (const post of unanswered) expect(await send(post, 10_000)).toBe(true);
+      await check(owner, sent, answers);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+async function check(owner: string, sent: Post[], answers: Map<string, TurnResult[]>): Promise<void> {
+  const { store } = workers[0] as (typeof workers)[number];
+  const chats = new Set(sent.map(({ chat }) => chat));
+  const { items } = await store.list(owner, { size: 10 });
+  expect(items).toHaveLength(chats.size);
+  for (const { id, turnCount, title } of items) {
+    const { items: turns } = await store.turns(id, { size: 50 });
+    expect(title).toBeTruthy();
+    expect(turns.map(({ seq }) => seq)).toEqual(Array.from({ length: turnCount }, (_, index) => index + 1));
+    const [chat] = turns[0]?.turnId.split("-").map(Number) ?? [];
+    const wanted = new Set(sent.filter((post) => post.chat === chat).map(messageOf));
+    expect(turns.map(({ message }) => message).toSorted()).toEqual([...wanted].toSorted());
+    for (const { turnId, reply } of turns) {
+      const told = answers.get(turnId) ?? [];
+      expect(told.length).toBeGreaterThan(0);
+      for (const result of told) expect(result).toMatchObject({ conversationId: id, reply });
+      expect(told.filter(({ replayed }) => !replayed).length).toBeLessThanOrEqual(1);
+    }
+  }
+}

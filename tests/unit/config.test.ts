@@ -1,0 +1,243 @@
+import { Config } from "@parley/core/config";
+import { AppError } from "@parley/core/error";
+import { describe, expect, test } from "vitest";
+import { fc } from "../support/property.ts";
+
+const REDIS = {
+  UPSTASH_REDIS_REST_URL: "https://eu1-redis.upstash.io",
+  UPSTASH_REDIS_REST_TOKEN: "redis-token",
+};
+const MODEL = { OPENAI_API_KEY: "sk-secret" };
+
+/** Every group of settings, and the settings that it reads. */
+const GROUPS: Record<string, { read: (config: Config) => unknown; required: object }> = {
+  authMode: { read: (config) => config.authMode, required: {} },
+  store: { read: (config) => config.store, required: {} },
+  redis: { read: (config) => config.redis, required: REDIS },
+  sessionTtlMs: { read: (config) => config.sessionTtlMs, required: {} },
+  model: { read: (config) => config.model, required: MODEL },
+  maxContextTokens: { read: (config) => config.maxContextTokens, required: {} },
+  retry: { read: (config) => config.retry, required: {} },
+  tools: { read: (config) => config.tools, required: {} },
+};
+
+const NUMBERS = [
+  ["redis", "REDIS_TIMEOUT_MS"],
+  ["sessionTtlMs", "SESSION_TTL_MINUTES"],
+  ["model", "OPENAI_TIMEOUT_MS"],
+  ["maxContextTokens", "MAX_CONTEXT_TOKENS"],
+  ["retry", "RETRY_MAX_ATTEMPTS"],
+  ["retry", "RETRY_BASE_DELAY_MS"],
+  ["retry", "RETRY_MAX_DELAY_MS"],
+  ["tools", "CACHE_TTL_HOURS"],
+  ["tools", "CIRCUIT_BREAKER_MAX_FAILURES"],
+  ["tools", "CIRCUIT_BREAKER_COOLDOWN_SECONDS"],
+  ["tools", "CIRCUIT_BREAKER_WINDOW_SECONDS"],
+] as const;
+
+const URLS = [
+  ["redis", "UPSTASH_REDIS_REST_URL"],
+  ["model", "OPENAI_BASE_URL"],
+  ["tools", "WEATHER_API_URL"],
+  ["tools", "HOLIDAY_CALENDAR_LINK"],
+] as const;
+
+function read(group: string, env: Record<string, string | undefined>): unknown {
+  const { read: get, required } = GROUPS[group]!;
+  return get(new Config({ ...required, ...env }));
+}
+
+function failure(group: string, env: Record<string, string | undefined>): AppError {
+  try {
+    GROUPS[group]!.read(new Config(env));
+  } catch (error) {
+    expect(error).toBeInstanceOf(AppError);
+    return error as AppError;
+  }
+  throw new Error(`${group} took ${JSON.stringify(env)}`);
+}
+
+describe("defaults", () => {
+  test("are the original service's numbers", () => {
+    const config = new Config({ ...REDIS, ...MODEL });
+    expect(config.retry).toEqual({ maxRetries: 3, baseMs: 500, capMs: 5_000 });
+    expect(config.sessionTtlMs).toBe(30 * 60_000);
+    expect(config.maxContextTokens).toBe(4_000);
+    expect(config.tools).toEqual({
+      weather: { key: "", baseUrl: "https://api.weatherapi.com/v1" },
+      calendarLink: undefined,
+      calendarFreshMs: 24 * 3_600_000,
+      circuit: { maxFailures: 3, cooldownMs: 30_000, windowMs: 60_000 },
+    });
+    expect(config.redis).toEqual({
+      url: "https://eu1-redis.upstash.io",
+      token: "redis-token",
+      timeoutMs: 1_000,
+    });
+    expect(config.model).toEqual({
+      apiKey: "sk-secret",
+      baseUrl: "https://api.openai.com/v1",
+      name: "gpt-5.4-mini",
+      reasoningEffort: "none",
+      timeoutMs: 20_000,
+    });
+    expect(config.store).toEqual({ table: "parley" });
+    expect(config.authMode).toBeUndefined();
+  });
+
+  test("stand in for an empty variable as for an absent one", () => {
+    for (const group of Object.keys(GROUPS)) {
+      const { required } = GROUPS[group]!;
+      const names = [...NUMBERS, ...URLS, ...OTHERS]
+        .map(([, name]) => name)
+        .filter((name) => !(name in required));
+      expect(read(group, Object.fromEntries(names.map((name) => [name, ""])))).toEqual(read(group, {}));
+    }
+  });
+
+  test("reasoning effort is sent to OpenAI only, unless it is set", () => {
+    const local = { ...MODEL, OPENAI_BASE_URL: "http://127.0.0.1:11434/v1" };
+    expect(new Config(local).model.reasoningEffort).toBeUndefined();
+    expect(new Config({ ...local, OPENAI_REASONING_EFFORT: "low" }).model.reasoningEffort).toBe("low");
+    expect(new Config({ ...MODEL, OPENAI_REASONING_EFFORT: "high" }).model.reasoningEffort).toBe("high");
+    const slash = { ...MODEL, OPENAI_BASE_URL: "https://api.openai.com/v1/" };
+    expect(new Config(slash).model.reasoningEffort).toBe("none");
+  });
+});
+
+const OTHERS = [
+  ["authMode", "AUTH_MODE"],
+  ["store", "CONVERSATIONS_TABLE"],
+  ["model", "OPENAI_MODEL"],
+  ["model", "OPENAI_REASONING_EFFORT"],
+  ["tools", "WEATHER_API_KEY"],
+] as const;
+
+test("each setting reaches its place", () => {
+  expect(
+    read("retry", { RETRY_MAX_ATTEMPTS: "0", RETRY_BASE_DELAY_MS: "10", RETRY_MAX_DELAY_MS: "20" }),
+  ).toEqual({
+    maxRetries: 0,
+    baseMs: 10,
+    capMs: 20,
+  });
+  expect(read("sessionTtlMs", { SESSION_TTL_MINUTES: "5" })).toBe(300_000);
+  expect(read("maxContextTokens", { MAX_CONTEXT_TOKENS: "128000" })).toBe(128_000);
+  expect(read("store", { CONVERSATIONS_TABLE: "other" })).toEqual({ table: "other" });
+  expect(read("authMode", { AUTH_MODE: "none" })).toBe("none");
+  expect(read("redis", { REDIS_TIMEOUT_MS: "250" })).toMatchObject({ timeoutMs: 250 });
+  expect(
+    read("model", {
+      OPENAI_MODEL: "qwen3",
+      OPENAI_BASE_URL: "http://127.0.0.1:11434/v1",
+      OPENAI_TIMEOUT_MS: "1000",
+    }),
+  ).toEqual({
+    apiKey: "sk-secret",
+    baseUrl: "http://127.0.0.1:11434/v1",
+    name: "qwen3",
+    reasoningEffort: undefined,
+    timeoutMs: 1_000,
+  });
+  expect(
+    read("tools", {
+      WEATHER_API_KEY: "w",
+      WEATHER_API_URL: "http://127.0.0.1:1/v1",
+      HOLIDAY_CALENDAR_LINK: "webcal://example.org/a.ics",
+      CACHE_TTL_HOURS: "1",
+      CIRCUIT_BREAKER_MAX_FAILURES: "5",
+      CIRCUIT_BREAKER_COOLDOWN_SECONDS: "7",
+      CIRCUIT_BREAKER_WINDOW_SECONDS: "9",
+    }),
+  ).toEqual({
+    weather: { key: "w", baseUrl: "http://127.0.0.1:1/v1" },
+    calendarLink: "webcal://example.org/a.ics",
+    calendarFreshMs: 3_600_000,
+    circuit: { maxFailures: 5, cooldownMs: 7_000, windowMs: 9_000 },
+  });
+});
+
+describe("a wrong setting is named and its value is not", () => {
+  test.each(NUMBERS)("%s: %s", (group, name) => {
+    const { required } = GROUPS[group]!;
+    for (const value of ["many-3141", "-3141", "3141.5", "3141e400", "NaN", "3,141", "{}"]) {
+      const error = failure(group, { ...required, [name]: value });
+      expect(error.code).toBe("failed_precondition");
+      expect(error.message).toContain(name);
+      expect(error.message).not.toContain("3141");
+      expect(error.message).toContain(".env.example");
+    }
+  });
+
+  test.each(URLS)("%s: %s", (group, name) => {
+    const { required } = GROUPS[group]!;
+    for (const value of ["hunter2", "ftp://hunter2", "file:///hunter2", "//hunter2", "javascript:hunter2"]) {
+      const error = failure(group, { ...required, [name]: value });
+      expect(error).toMatchObject({ code: "failed_precondition" });
+      expect(error.message).toContain(name);
+      expect(error.message).not.toContain("hunter2");
+    }
+  });
+
+  test("AUTH_MODE is none or nothing", () => {
+    const error = failure("authMode", { AUTH_MODE: "hunter2" });
+    expect(error.message).toContain("AUTH_MODE");
+    expect(error.message).not.toContain("hunter2");
+  });
+
+  test("too many retries are a mistake", () => {
+    expect(failure("retry", { RETRY_MAX_ATTEMPTS: "11" }).message).toContain("RETRY_MAX_ATTEMPTS");
+  });
+
+  test("whatever the values are", async () => {
+    const names = [...NUMBERS, ...URLS].map(([, name]) => name);
+    const secret = fc.stringMatching(/^secret-[a-z0-9]{8}$/);
+    await fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...names), secret, { minKeys: 1 }), (env) => {
+        for (const group of Object.keys(GROUPS)) {
+          const wrong = [...NUMBERS, ...URLS].filter(([of, name]) => of === group && name in env);
+          if (wrong.length === 0) continue;
+          const error = failure(group, { ...GROUPS[group]!.required, ...env });
+          for (const [, name] of wrong) expect(error.message).toContain(name);
+          expect(error.message).not.toContain("secret-");
+        }
+      }),
+    );
+  });
+});
+
+describe("a missing setting", () => {
+  test.each([{}, { UPSTASH_REDIS_REST_URL: "", UPSTASH_REDIS_REST_TOKEN: "" }])(
+    "is named: redis %j",
+    (env) => {
+      expect(failure("redis", env)).toMatchObject({
+        code: "failed_precondition",
+        message:
+          "Wrong settings: UPSTASH_REDIS_REST_URL: is not set; UPSTASH_REDIS_REST_TOKEN: is not set. See .env.example.",
+      });
+    },
+  );
+
+  test("is named: model", () => {
+    expect(failure("model", {}).message).toBe(
+      "Wrong settings: OPENAI_API_KEY: is not set. See .env.example.",
+    );
+  });
+
+  test("is told together with the wrong ones", () => {
+    const error = failure("redis", { UPSTASH_REDIS_REST_URL: "hunter2" });
+    expect(error.message).toContain("UPSTASH_REDIS_REST_URL: Invalid");
+    expect(error.message).toContain("UPSTASH_REDIS_REST_TOKEN: is not set");
+  });
+});
+
+test("each group needs its own settings and nobody else's", () => {
+  const all = [...NUMBERS, ...URLS].map(([, name]) => name);
+  for (const [group, { read: get, required }] of Object.entries(GROUPS)) {
+    const own: string[] = [...NUMBERS, ...URLS].filter(([of]) => of === group).map(([, name]) => name);
+    const wrongElsewhere = Object.fromEntries(
+      all.filter((name) => !own.includes(name) && !(name in required)).map((name) => [name, "wrong"]),
+    );
+    expect(get(new Config({ ...wrongElsewhere, ...required }))).toEqual(get(new Config({ ...required })));
+  }
+});
