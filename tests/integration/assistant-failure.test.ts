@@ -10,9 +10,15 @@ import { assistantOn, calling, textTool } from "../support/assistant.ts";
 let model: ModelSimulator;
 beforeAll(async () => {
   model = await startModel();
+  // The first call loads the client: that shall not count against a short time limit.
+  await assistantOn(model).reply("Hi");
+  model.reset();
 });
 afterAll(() => model.close());
 afterEach(() => model.reset());
+
+/** Short where it is waited for. */
+const timeLimit = ({ hang }: Fault) => (hang ? 250 : 5_000);
 
 const echo = textTool("echo", ({ text }) => `echo ${text}`);
 
@@ -42,7 +48,7 @@ describe("a model that stumbles", () => {
     model.script(["hello"]);
     // The script's word goes to the first request that it is asked for, and a cut one asks.
     if (fault.cut) model.script(["hello"], { repeat: true });
-    const { reply, telemetry } = assistantOn(model, { callTimeoutMs: 200 });
+    const { reply, telemetry } = assistantOn(model, { callTimeoutMs: timeLimit(fault) });
     expect((await reply("Hi")).text).toBe("hello");
     expect(model.total()).toBe(attempts);
     expect(telemetry.total("Retries")).toBe(attempts - 1);
@@ -76,7 +82,7 @@ describe("a model that is down", () => {
     "by %j: unavailable after four attempts",
     async (fault) => {
       model.inject(fault);
-      const error = await failure(assistantOn(model, { callTimeoutMs: 100 }).reply("Hi"));
+      const error = await failure(assistantOn(model, { callTimeoutMs: timeLimit(fault) }).reply("Hi"));
       expect(error).toMatchObject({
         code: "unavailable",
         message: "The model is unavailable right now. Send the message again in a moment.",
@@ -91,7 +97,7 @@ describe("a model that is down", () => {
     const startedAt = performance.now();
     const error = await failure(assistantOn(model).reply("Hi"));
     expect(error).toMatchObject({ code: "unavailable", meta: { retry_after: "60" } });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     expect(model.total()).toBe(1);
   });
 
@@ -106,7 +112,7 @@ describe("a model that is down", () => {
     const startedAt = performance.now();
     const error = await failure(assistantOn(model).reply("Hi", { deadline: new Deadline(200) }));
     expect(error).toMatchObject({ code: "deadline_exceeded", meta: { retry_after: "1" } });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     expect(model.total()).toBe(1);
   });
 

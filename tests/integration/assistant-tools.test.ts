@@ -186,7 +186,7 @@ describe("a tool's time", () => {
       toolTimeoutMs: 80,
     });
     expect(told).toEqual(["Error: The tool slow took too long.", "echo x"]);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     expect(aborted).toBe(true);
   });
 

@@ -10,8 +10,8 @@ import { enginesFor } from "../support/redis-engines.ts";
 import { redisWorker } from "../support/redis-worker.ts";
 import { upstashSuite } from "../support/upstash-suite.ts";
 
-const FRESH_MS = 1_000;
-const STALE_MS = 60_000;
+const FRESH_MS = 60_000;
+const STALE_MS = 600_000;
 
 describe.each(await enginesFor("the cache"))("on %s", (engine) => {
   const suite = upstashSuite(engine);
@@ -30,7 +30,7 @@ describe.each(await enginesFor("the cache"))("on %s", (engine) => {
     return { cache: new Cache({ redis, schema: z.string(), clock }), telemetry };
   }
 
-  const lock = async (key: string, holder: string, leaseMs = 5_000) =>
+  const lock = async (key: string, holder: string, leaseMs = 60_000) =>
     (await instance().cache.claim(key, holder, leaseMs)).granted;
 
   const ttlOf = async (key: string) => Number(await suite.rest.result("PTTL", key));
@@ -60,9 +60,9 @@ describe.each(await enginesFor("the cache"))("on %s", (engine) => {
 
     test("end by themselves when told to, and stay for good otherwise", async () => {
       const { cache } = instance();
-      await cache.write(suite.key, "a value", { ttlMs: 5_000 });
-      expect(await ttlOf(suite.key)).toBeGreaterThan(3_000);
-      expect(await ttlOf(suite.key)).toBeLessThanOrEqual(5_000);
+      await cache.write(suite.key, "a value", { ttlMs: 60_000 });
+      expect(await ttlOf(suite.key)).toBeGreaterThan(30_000);
+      expect(await ttlOf(suite.key)).toBeLessThanOrEqual(60_000);
       await cache.write(suite.key, "a value");
       expect(await ttlOf(suite.key)).toBe(-1);
     });
@@ -304,7 +304,7 @@ describe.each(await enginesFor("the cache"))("on %s", (engine) => {
       await lock(suite.key, "slow");
       const startedAt = performance.now();
       expect(await read({ deadline: new Deadline(250) })).toBe("failed: deadline_exceeded");
-      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      expect(performance.now() - startedAt).toBeLessThan(4_000);
       expect(loads).toBe(0);
     });
 

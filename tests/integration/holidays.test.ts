@@ -7,6 +7,7 @@ import { HolidayCalendar } from "@parley/core/holidays/holiday-calendar";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { getHolidays } from "@parley/core/tools/get-holidays";
 import { startCalendar } from "@parley/local/simulators/calendar";
+import type { Fault } from "@parley/local/simulators/faults";
 import { type Host, startHost } from "@parley/local/simulators/http";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { HOUR_MS, MINUTE_MS, MovableClock } from "../support/clock.ts";
@@ -207,9 +208,9 @@ const troubles: Trouble[] = [
 ];
 
 describe("a host in trouble", () => {
-  test.each(troubles)("%s: unavailable when there is nothing in the cache", async (_, trouble) => {
+  test.each(troubles)("%s: unavailable when there is nothing in the cache", async (name, trouble) => {
     trouble();
-    const { ask, telemetry } = instance({ link, callTimeoutMs: 100 });
+    const { ask, telemetry } = instance({ link, callTimeoutMs: name === "a hang" ? 250 : 5_000 });
     expect(await ask()).toBe(UNAVAILABLE);
     expect(telemetry.warnings.map(({ message }) => message)).toContain(
       "the holiday calendar is unavailable: check HOLIDAY_CALENDAR_LINK",
@@ -218,26 +219,29 @@ describe("a host in trouble", () => {
     expect(inspect(telemetry.warnings, { depth: 9 })).not.toContain("private-");
   });
 
-  test.each(troubles)("%s: what is in the cache serves for a week, after one attempt", async (_, trouble) => {
-    const before = await instance().ask({ after_date: "2026-12-01" });
-    trouble();
-    clock.advance(25 * HOUR_MS);
-    const { ask, telemetry } = instance({ link, callTimeoutMs: 100 });
-    expect(await ask({ after_date: "2026-12-01" })).toBe(before);
-    expect(host.total()).toBe(2);
-    expect(telemetry.total("CacheStale")).toBe(1);
-    clock.advance(6 * 24 * HOUR_MS);
-    expect(await ask()).toBe(UNAVAILABLE);
-  });
+  test.each(troubles)(
+    "%s: what is in the cache serves for a week, after one attempt",
+    async (name, trouble) => {
+      const before = await instance().ask({ after_date: "2026-12-01" });
+      trouble();
+      clock.advance(25 * HOUR_MS);
+      const { ask, telemetry } = instance({ link, callTimeoutMs: name === "a hang" ? 250 : 5_000 });
+      expect(await ask({ after_date: "2026-12-01" })).toBe(before);
+      expect(host.total()).toBe(2);
+      expect(telemetry.total("CacheStale")).toBe(1);
+      clock.advance(6 * 24 * HOUR_MS);
+      expect(await ask()).toBe(UNAVAILABLE);
+    },
+  );
 
-  test.each([
+  test.each<[Fault, number]>([
     [{ status: 500, times: 2 }, 3],
     [{ status: 429, times: 1 }, 2],
     [{ cut: true, times: 1 }, 2],
     [{ hang: true, times: 1 }, 2],
   ])("%j passes: attempts %i", async (fault, attempts) => {
     host.inject(fault);
-    const { ask, telemetry } = instance({ link, callTimeoutMs: 100 });
+    const { ask, telemetry } = instance({ link, callTimeoutMs: fault.hang ? 250 : 5_000 });
     expect(await ask()).toContain("Constitution Day");
     expect(host.total()).toBe(attempts);
     expect(telemetry.total("Retries")).toBe(attempts - 1);
@@ -273,7 +277,7 @@ describe("a host in trouble", () => {
     expect(await instance().ask({}, 300)).toMatch(
       /^Error: The (tool get_holidays took too long|holiday calendar)/,
     );
-    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
   });
 });
 

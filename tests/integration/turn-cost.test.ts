@@ -7,7 +7,7 @@ import { type Traffic, trafficOf } from "../support/traffic.ts";
 
 /** What one turn costs, counted at the engines' sockets, while its conversation grows. */
 
-const session = { platform: "telegram", userId: "user", chatId: randomUUID() };
+const session: SessionMetadata = { platform: "telegram", userId: "user", chatId: randomUUID() };
 const cities: Record<number, string> = { 2: "Lisbon", 50: "Madrid", 500: "Valencia" };
 const TURNS = Object.keys(cities).map(Number);
 

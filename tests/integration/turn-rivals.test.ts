@@ -12,6 +12,8 @@ import { wantsReply, wantsTitle } from "../support/traffic.ts";
 
 const WORKERS = 10;
 const POSTS = 100;
+/** 50 writers take turns at one head: seconds on a calm machine. */
+const PATIENCE_MS = 60_000;
 
 type Worker = ReturnType<Rig["worker"]>;
 type Ask = (worker: Worker, message: string, turnId: string) => Promise<TurnResult>;
@@ -174,13 +176,18 @@ test("one key in another conversation or chat is an error as well", async () => 
   expect(await turnsOf(other)).toHaveLength(1);
 });
 
-describe.concurrent("50 writers at once", () => {
+describe.concurrent("50 writers at once", { timeout: 2 * PATIENCE_MS }, () => {
   test("by one chat leave 50 turns in a gapless sequence, each with its reply", async () => {
     const session = newSession();
     const messages = Array.from({ length: 50 }, (_, index) => `Message ${index} of 50`);
     const results = await Promise.all(
       messages.map((message, index) =>
-        workerAt(index).conversations.converse({ owner: OWNER, session, message, deadline: rig.deadline() }),
+        workerAt(index).conversations.converse({
+          owner: OWNER,
+          session,
+          message,
+          deadline: rig.deadline(PATIENCE_MS),
+        }),
       ),
     );
     const [id, ...others] = new Set(results.map((result) => result.conversationId));
@@ -204,7 +211,7 @@ describe.concurrent("50 writers at once", () => {
           owner: OWNER,
           conversationId: id,
           message,
-          deadline: rig.deadline(),
+          deadline: rig.deadline(PATIENCE_MS),
         }),
       ),
     );

@@ -5,10 +5,13 @@ import { startHost } from "@parley/local/simulators/http";
 import { startWeather } from "@parley/local/simulators/weather";
 import { describe, expect, test } from "vitest";
 import { HOUR_MS, MINUTE_MS } from "../support/clock.ts";
-import { COOLDOWN_MS, datesOf, UNAVAILABLE, WEATHER_KEY, weatherSuite } from "../support/weather.ts";
+import { datesOf, UNAVAILABLE, WEATHER_KEY, weatherSuite } from "../support/weather.ts";
 
 const suite = weatherSuite();
 const { clock, instance, keys } = suite;
+
+/** Short where it is waited for. */
+const timeLimit = ({ hang }: Fault) => (hang ? 250 : 5_000);
 
 const down: [string, Fault][] = [
   ["errors", { status: 500 }],
@@ -21,11 +24,11 @@ const down: [string, Fault][] = [
 describe("a provider that is down", () => {
   test.each(down)("by %s: unavailable when nothing is kept, and nothing is invented", async (_, fault) => {
     suite.provider.inject(fault);
-    const { ask, telemetry } = instance({ callTimeoutMs: 100 });
+    const { ask, telemetry } = instance({ callTimeoutMs: timeLimit(fault) });
     const startedAt = performance.now();
     expect(await ask("Barcelona")).toBe(UNAVAILABLE);
     expect(await ask("Barcelona", 2)).toBe(UNAVAILABLE);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     const log = inspect(telemetry.warnings, { depth: 9 });
     expect(log).toContain("WeatherAPI.com");
     expect(log).not.toContain(WEATHER_KEY);
@@ -35,7 +38,7 @@ describe("a provider that is down", () => {
     const before = await instance().ask("Barcelona");
     suite.provider.inject(fault);
     clock.advance(2 * HOUR_MS);
-    const { ask, telemetry } = instance({ callTimeoutMs: 100 });
+    const { ask, telemetry } = instance({ callTimeoutMs: timeLimit(fault) });
     expect(await ask("Barcelona")).toBe(
       `${before}\nNote: this data is 2 h old; the weather provider could not be asked for newer. Say so.`,
     );
@@ -94,29 +97,34 @@ describe("a provider that is down", () => {
     expect(await instance().ask("Barcelona")).toBe(first);
   });
 
-  test("its circuit opens for all instances, and closes when it is back", async () => {
-    const lift = suite.provider.inject({ status: 500 });
+  const places = [
+    "Paris",
+    "Rome",
+    "Berlin",
+    "Madrid",
+    "Lisbon",
+    "Dublin",
+    "Vienna",
+    "Prague",
+    "Oslo",
+    "Athens",
+  ];
+
+  test("its circuit opens for all instances", async () => {
+    suite.provider.inject({ status: 500 });
     expect(await instance().ask("Barcelona")).toBe(UNAVAILABLE);
     expect(suite.provider.total()).toBe(3);
-    const places = [
-      "Paris",
-      "Rome",
-      "Berlin",
-      "Madrid",
-      "Lisbon",
-      "Dublin",
-      "Vienna",
-      "Prague",
-      "Oslo",
-      "Athens",
-    ];
-    expect(await Promise.all(places.map((place) => instance().ask(place)))).toEqual(
-      places.map(() => UNAVAILABLE),
-    );
+    const answers = await Promise.all(places.map((place) => instance().ask(place)));
+    expect(answers).toEqual(places.map(() => UNAVAILABLE));
     expect(suite.provider.total()).toBe(3);
-    lift();
-    await sleep(COOLDOWN_MS + 20);
-    for (const place of places) expect(await instance().ask(place)).toMatch(/^Weather in/);
+  });
+
+  test("its circuit closes for all instances when it is back", async () => {
+    const cooldownMs = 300;
+    suite.provider.inject({ status: 500, times: 3 });
+    expect(await instance({ cooldownMs }).ask("Barcelona")).toBe(UNAVAILABLE);
+    await sleep(cooldownMs + 20);
+    for (const place of places) expect(await instance({ cooldownMs }).ask(place)).toMatch(/^Weather in/);
   });
 
   test("what is kept serves while the circuit is open", async () => {
@@ -140,7 +148,7 @@ describe("a provider that stumbles", () => {
     [{ hang: true, times: 1 }, 2],
   ])("%j is got over in %i attempts", async (fault, attempts) => {
     suite.provider.inject(fault);
-    const { ask, telemetry } = instance({ callTimeoutMs: 150 });
+    const { ask, telemetry } = instance({ callTimeoutMs: timeLimit(fault) });
     expect(await ask("Barcelona")).toMatch(/^Weather in Barcelona/);
     expect(suite.provider.total()).toBe(attempts);
     expect(telemetry.total("Retries")).toBe(attempts - 1);
@@ -157,7 +165,7 @@ describe("a provider that stumbles", () => {
     suite.provider.inject({ status: 429, retryAfterSeconds: 60 });
     const startedAt = performance.now();
     expect(await instance().ask("Barcelona")).toBe(UNAVAILABLE);
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     expect(suite.provider.total()).toBe(1);
   });
 });
@@ -212,7 +220,7 @@ describe("our own mistakes", () => {
       expect(await instance().ask("Barcelona", null, 150)).toMatch(
         /^Error: (There was not enough time|The tool get_weather took too long)/,
       );
-      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      expect(performance.now() - startedAt).toBeLessThan(4_000);
     }
     suite.provider.reset();
     await expect.poll(() => instance().ask("Barcelona")).toMatch(/^Weather in Barcelona/);

@@ -7,7 +7,7 @@ export function redisWorker(
   gateway: { url: string; token: string },
   options: { clock?: Clock; timeoutMs?: number; pauseMs?: number } = {},
 ) {
-  const { clock, timeoutMs = 1_000, pauseMs } = options;
+  const { clock, timeoutMs = 10_000, pauseMs } = options;
   const telemetry = new RecordingTelemetry();
   const redis = new FastRedis({
     url: gateway.url,

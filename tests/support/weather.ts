@@ -6,15 +6,14 @@ import { WeatherApi } from "@parley/core/weather/weather-api";
 import { WeatherService } from "@parley/core/weather/weather-service";
 import { startWeather, type WeatherSimulator } from "@parley/local/simulators/weather";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
-import { MovableClock } from "./clock.ts";
+import { HOUR_MS, MovableClock } from "./clock.ts";
 import { redisWorker } from "./redis-worker.ts";
 import { upstashSuite } from "./upstash-suite.ts";
 
 export const WEATHER_KEY = "weather-key-hunter2";
-export const COOLDOWN_MS = 300;
 export const UNAVAILABLE = "Error: The weather service is unavailable right now.";
 
-export type WeatherSetup = { callTimeoutMs?: number; url?: string; key?: string };
+export type WeatherSetup = { callTimeoutMs?: number; cooldownMs?: number; url?: string; key?: string };
 
 /** The simulated provider and one empty Redis for each test; it is Sunday, 22 November 2026, 14:40:12 UTC. */
 export function weatherSuite() {
@@ -40,18 +39,20 @@ export function weatherSuite() {
   }
 
   /** One Lambda instance: the weather service and the tool before it. */
-  function instance({
-    callTimeoutMs = 2_000,
-    url = suite.provider.url,
-    key = WEATHER_KEY,
-  }: WeatherSetup = {}) {
+  function instance(setup: WeatherSetup = {}) {
+    const {
+      callTimeoutMs = 5_000,
+      cooldownMs = HOUR_MS,
+      url = suite.provider.url,
+      key = WEATHER_KEY,
+    } = setup;
     const worker = redisWorker(redis.gateway, { clock });
     const { telemetry } = worker;
     const provider = new WeatherApi({ baseUrl: url, key });
     const circuit = new RedisCircuitStore({
       redis: worker.redis,
       name: provider.name,
-      settings: { maxFailures: 3, windowMs: 60_000, cooldownMs: COOLDOWN_MS, leaseMs: 2 * callTimeoutMs },
+      settings: { maxFailures: 3, windowMs: 60_000, cooldownMs, leaseMs: 2 * callTimeoutMs },
     });
     const weather = new WeatherService({
       provider,

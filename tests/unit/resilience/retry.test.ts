@@ -148,7 +148,7 @@ describe("the end", () => {
     const deadline = new Deadline(60_000, { signal: leaving.signal });
     const startedAt = performance.now();
     const run = retry(() => Promise.reject(transient()), {
-      policy: POLICY,
+      policy: { maxRetries: 1, baseMs: 30_000, capMs: 30_000 },
       deadline,
       verdict: retryTransient,
     });
@@ -156,7 +156,7 @@ describe("the end", () => {
     const error = await run.catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AppError);
     expect(error).toMatchObject({ code: "deadline_exceeded", meta: { retry_after: "1" } });
-    expect(performance.now() - startedAt).toBeLessThan(400);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
   });
 
   test("the waits are real ones by default", async () => {
