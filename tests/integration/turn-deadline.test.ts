@@ -8,7 +8,9 @@ import { trafficOf } from "../support/traffic.ts";
 
 /** Nothing starts without time left, and what was accepted waits for its retry. */
 
-const SHORT_MS = 400;
+const SHORT_MS = 700;
+/** For a busy machine; what overlooks its deadline takes as long as a time limit, 3 s and more. */
+const SLACK_MS = 2_000;
 
 type Worker = ReturnType<Rig["worker"]>;
 
@@ -76,7 +78,7 @@ describe("a deadline", () => {
     const { error, tookMs } = await timed(converse(ask, new Deadline(1_000)));
     expect(error).toMatchObject({ code: "deadline_exceeded", meta: { retry_after: "1" } });
     expect(tookMs).toBeGreaterThan(950);
-    expect(tookMs).toBeLessThan(1_300);
+    expect(tookMs).toBeLessThan(1_000 + SLACK_MS);
 
     const after = await trafficOf(rig, () => sleep(700));
     expect(after).toMatchObject({
@@ -92,8 +94,8 @@ describe("a deadline", () => {
   test("while it lasts the turn is in progress for everybody else", async () => {
     lift = rig.model.inject({ hang: true });
     const ask = newAsk("Hello!");
-    const held = timed(converse(ask, new Deadline(SHORT_MS)));
-    await sleep(150);
+    const held = timed(converse(ask, new Deadline(1_500)));
+    while ((await openTurn(ask)) === undefined) await sleep(10);
     const asked = rig.model.total();
     await expect(converse(ask, rig.deadline(), rig.worker())).rejects.toMatchObject({
       code: "aborted",
@@ -110,7 +112,7 @@ describe("a deadline", () => {
     const ask = newAsk("What's the weather in Lisbon?");
     const { error, tookMs } = await timed(converse(ask, new Deadline(SHORT_MS)));
     expect(error).toMatchObject({ code: "deadline_exceeded" });
-    expect(tookMs).toBeLessThan(SHORT_MS + 300);
+    expect(tookMs).toBeLessThan(SHORT_MS + SLACK_MS);
     const after = await trafficOf(rig, () => sleep(300));
     expect(after).toMatchObject({ model: { requests: 0 }, weather: { requests: 0 } });
     lift();
@@ -122,7 +124,7 @@ describe("a deadline", () => {
     const ask = newAsk("Hello!");
     const { error, tookMs } = await timed(converse(ask, new Deadline(SHORT_MS)));
     expect(error).toMatchObject({ code: "unavailable", meta: { retry_after: "10" } });
-    expect(tookMs).toBeLessThan(500);
+    expect(tookMs).toBeLessThan(SLACK_MS);
     lift();
     await expectOpenThenComplete(ask, /./);
   });
@@ -134,7 +136,7 @@ describe("a deadline", () => {
       const { error, tookMs } = await timed(converse(ask, new Deadline(SHORT_MS)));
       lift();
       expect(error).toMatchObject({ code: "deadline_exceeded" });
-      expect(tookMs).toBeLessThan(SHORT_MS + 300);
+      expect(tookMs).toBeLessThan(SHORT_MS + SLACK_MS);
       expect(rig.model.total()).toBe(0);
       expect((await converse(ask)).reply.text).toMatch(/Rome.*simulated/s);
       rig.model.reset();
@@ -150,7 +152,7 @@ describe("a deadline", () => {
     const { error, tookMs } = await timed(converse(ask, new Deadline(SHORT_MS)));
     lift();
     expect(error).toMatchObject({ code: "deadline_exceeded" });
-    expect(tookMs).toBeLessThan(SHORT_MS + 300);
+    expect(tookMs).toBeLessThan(SHORT_MS + SLACK_MS);
     await expectOpenThenComplete(ask, /./);
   });
 });
@@ -164,7 +166,7 @@ test("a client that leaves ends the turn, which stays", async () => {
   leave.abort();
   const { error, tookMs } = await turn;
   expect(error).toMatchObject({ code: "deadline_exceeded" });
-  expect(tookMs).toBeLessThan(600);
+  expect(tookMs).toBeLessThan(SLACK_MS);
   lift();
   await expectOpenThenComplete(ask, /./);
 });

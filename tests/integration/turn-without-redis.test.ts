@@ -7,11 +7,11 @@ import { readAll } from "../support/stored-turns.ts";
 
 /** Redis is a fast path: whatever becomes of it, every turn is answered, from the store. */
 
-const REDIS_TIMEOUT_MS = 200;
+const REDIS_TIMEOUT_MS = 400;
 /** As long as a client leaves Redis alone after it failed. */
 const PAUSE_MS = 1_000;
-/** A turn without Redis waits for it once, not once a command. */
-const SOON_MS = 2 * REDIS_TIMEOUT_MS + 400;
+/** A turn without Redis waits for it once, not at each of five commands and more. */
+const SOON_MS = 4.5 * REDIS_TIMEOUT_MS;
 
 type Worker = ReturnType<Rig["worker"]>;
 
