@@ -4,13 +4,22 @@ import { defineConfig } from "vitest/config";
 process.env["FC_SEED"] ??= String(Date.now() % 2 ** 31);
 process.stdout.write(`property seed: FC_SEED=${process.env["FC_SEED"]}\n`);
 
+const SLOW = "tests/**/*.slow.test.ts";
+
 export default defineConfig({
   test: {
-    include: ["tests/**/*.test.ts"],
-    exclude: ["tests/infra/**", "tests/performance/**"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Much of a test is waiting for sockets.
     maxWorkers: 2,
+    projects: [
+      // `npm test`: under three minutes on two cores.
+      {
+        extends: true,
+        test: { name: "main", include: ["tests/**/*.test.ts"], exclude: [SLOW, "tests/infra/**"] },
+      },
+      // `npm run test:slow`: 20,000 requests, a browser, ten seconds by the clock.
+      { extends: true, test: { name: "slow", include: [SLOW] } },
+    ],
   },
 });

@@ -63,7 +63,7 @@ const life: Record<string, (store: ConversationStore) => Promise<unknown>> = {
   turn: (store) => store.turn(conversationId, 2),
   sessionConversation: (store) => store.sessionConversation("owner", session, 0),
   list: (store) => store.list("owner", { size: 5 }),
-  turns: (store) => store.turns(conversationId, { size: 5 }),
+  turnsAfter: (store) => store.turnsAfter(conversationId, 0, 5),
 };
 
 const WRITES = ["TransactWriteItems", "UpdateItem"];
@@ -92,8 +92,8 @@ describe.concurrent("the DynamoDB store when DynamoDB fails", () => {
         liveThrough(onTestFinished, kind),
       ]);
       expect(struck).toEqual(calm);
-      expect(calm["turns"]).toMatchObject({
-        items: [{ reply: { text: "first" } }, { reply: { text: "second" } }],
+      expect(calm["turnsAfter"]).toMatchObject({
+        turns: [{ reply: { text: "first" } }, { reply: { text: "second" } }],
       });
     },
   );

@@ -1,6 +1,8 @@
 import type { ConversationStore } from "@parley/core/conversation/conversation-store";
+import { messagePage, messagesOf } from "@parley/core/conversation/messages";
 import { newConversationId } from "@parley/core/id";
 import { describe, expect, test } from "vitest";
+import { allTurns } from "../support/all-turns.ts";
 import { fc } from "../support/property.ts";
 import { begin, conversationOf, holderOf, NOW, readAll, replyOf } from "../support/stored-turns.ts";
 
@@ -109,10 +111,9 @@ export function pagingContract(store: () => ConversationStore): void {
     test("has every turn once, oldest first, at any page size, and no page too many", async () => {
       const id = await conversationOf(store(), 12);
       for (const size of [1, 2, 5, 6, 11, 12, 13]) {
-        let pages = 0;
-        const all = await readAll((token) => {
+        let pages = 1;
+        const all = await allTurns(store(), id, size, async () => {
           pages += 1;
-          return store().turns(id, { size, token });
         });
         expect(numbers(all)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         expect(pages).toBe(Math.ceil(12 / size));
@@ -120,17 +121,13 @@ export function pagingContract(store: () => ConversationStore): void {
     });
 
     test("of a conversation that does not exist is empty", async () => {
-      expect(await store().turns(newConversationId(), { size: 5 })).toEqual({
-        items: [],
-        nextToken: undefined,
-      });
+      expect(await store().turnsAfter(newConversationId(), 0, 5)).toEqual({ turns: [], more: false });
     });
 
     test("goes on with what was added between its pages", async () => {
       const id = await conversationOf(store(), 4);
-      const all = await readAll(
-        (token) => store().turns(id, { size: 2, token }),
-        (pages) => begin(store(), { conversationId: id, turnCount: 3 + pages }),
+      const all = await allTurns(store(), id, 2, (pages) =>
+        begin(store(), { conversationId: id, turnCount: 3 + pages }),
       );
       expect(numbers(all)).toEqual([1, 2, 3, 4, 5, 6, 7].slice(0, all.length));
       expect(all.length).toBeGreaterThan(4);
@@ -139,27 +136,41 @@ export function pagingContract(store: () => ConversationStore): void {
     test("has every big turn once, though a page holds more than a store gives at once", async () => {
       const text = "€".repeat(30_000);
       const id = await conversationOf(store(), 24, { replyTo: () => replyOf(text) });
-      const all = await readAll((token) => store().turns(id, { size: 50, token }));
+      const all = await allTurns(store(), id, 50);
       expect(numbers(all)).toEqual(Array.from({ length: 24 }, (_, index) => index + 1));
       expect(all.every(({ reply }) => reply?.text === text)).toBe(true);
 
       const loaded = await store().load(id, 50);
       expect(loaded?.turns.at(-1)?.seq).toBe(24);
     });
+  });
+
+  describe("messages", () => {
+    test("are in pages of any size, a message and its reply apart where a page ends between them", async () => {
+      const id = await conversationOf(store(), 3, { replyTo: () => replyOf("reply") });
+      for (const size of [1, 2, 3, 4, 5, 6, 7]) {
+        const roles = (await readAll((token) => messagePage(store(), id, { size, token }))).map(
+          ({ role }) => role,
+        );
+        expect(roles).toEqual(["user", "assistant", "user", "assistant", "user", "assistant"]);
+      }
+    });
 
     test("another conversation's token is only a position", async () => {
       const [one, other] = [await conversationOf(store(), 3), await conversationOf(store(), 3)];
-      const { nextToken } = await store().turns(one, { size: 1 });
-      const { items } = await store().turns(other, { size: 9, ...(nextToken && { token: nextToken }) });
-      expect(items.map(({ conversationId, seq }) => [conversationId, seq])).toEqual([
-        [other, 2],
-        [other, 3],
-      ]);
+      const { nextToken } = await messagePage(store(), one, { size: 1 });
+      const { items } = await messagePage(store(), other, {
+        size: 9,
+        ...(nextToken && { token: nextToken }),
+      });
+      const mine = new Set((await allTurns(store(), other)).flatMap(messagesOf).map(({ id }) => id));
+      expect(items.length).toBeGreaterThan(0);
+      expect(items.every(({ id }) => mine.has(id))).toBe(true);
     });
 
-    test.each(Object.entries(GARBAGE))("refuses a token that is %s", async (_what, token) => {
+    test.each(Object.entries(GARBAGE))("refuse a token that is %s", async (_what, token) => {
       const id = await conversationOf(store(), 1);
-      await expect(store().turns(id, { size: 5, token })).rejects.toMatchObject({
+      await expect(messagePage(store(), id, { size: 5, token })).rejects.toMatchObject({
         code: "invalid_argument",
         meta: { argument: "page_token" },
       });
@@ -170,13 +181,18 @@ export function pagingContract(store: () => ConversationStore): void {
     const anything = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.record({ id: fc.string({ unit: "binary" }), at: fc.double() }).map(encode),
-      fc.record({ seq: fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.double()) }).map(encode),
+      fc
+        .record({
+          seq: fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.double()),
+          role: fc.constantFrom("user", "assistant", "system"),
+        })
+        .map(encode),
     );
     await fc.assert(
       fc.asyncProperty(anything, async (token) => {
         for (const listing of [
           () => store().list("owner", { size: 2, token }),
-          () => store().turns("conv", { size: 2, token }),
+          () => messagePage(store(), "conv", { size: 2, token }),
         ]) {
           const code = await listing().then(
             () => "ok",

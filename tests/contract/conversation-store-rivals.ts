@@ -2,6 +2,7 @@ import type { ConversationStore } from "@parley/core/conversation/conversation-s
 import type { Turn } from "@parley/core/conversation/types";
 import { newConversationId } from "@parley/core/id";
 import { expect, test } from "vitest";
+import { allTurns } from "../support/all-turns.ts";
 import { fc } from "../support/property.ts";
 import {
   begin,
@@ -9,7 +10,6 @@ import {
   LEASE_MS,
   leaseFrom,
   NOW,
-  readAll,
   replyOf,
   sessionClaim,
   turnToBegin,
@@ -54,7 +54,7 @@ export function rivalryContract(connect: () => ConversationStore): void {
       rivals().map((store) => begin(store, { conversationId, turnCount: 1, message: newConversationId() })),
     );
     expect(turns.map(({ seq }) => seq).toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
-    const { items } = await connect().turns(conversationId, { size: 20 });
+    const items = await allTurns(connect(), conversationId);
     expect(items.slice(1)).toEqual(turns.toSorted((a, b) => a.seq - b.seq));
   });
 
@@ -149,7 +149,7 @@ async function work(store: ConversationStore, script: Step[], board: Board): Pro
 }
 
 async function check(store: ConversationStore, board: Board): Promise<void> {
-  const turns = await readAll((token) => store.turns(board.conversationId, { size: 3, token }));
+  const turns = await allTurns(store, board.conversationId, 3);
   const begun = board.begun.filter((count) => count > 0);
   expect(begun).toEqual(begun.map(() => 1));
   expect(turns.map(({ seq }) => seq)).toEqual(begun.map((_, index) => index + 1));

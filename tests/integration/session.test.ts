@@ -4,9 +4,9 @@ import { DeleteCommand } from "@aws-sdk/lib-dynamodb";
 import { headKey, turnKey } from "@parley/core/conversation/dynamo-items";
 import type { SessionMetadata, Turn } from "@parley/core/conversation/types";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { allTurns } from "../support/all-turns.ts";
 import { MINUTE_MS } from "../support/clock.ts";
 import { type Rig, startRig } from "../support/rig.ts";
-import { readAll } from "../support/stored-turns.ts";
 
 /** Which conversation a chat is in: by Redis, by the store when Redis has lost it, and whatever comes at once. */
 
@@ -43,8 +43,7 @@ async function say(chat: Chat, message = "Hello!", worker = workerAt(0)): Promis
   return conversationId;
 }
 
-const turnsOf = (id: string): Promise<Turn[]> =>
-  readAll((token) => workerAt(0).store.turns(id, { size: 100, token }));
+const turnsOf = (id: string): Promise<Turn[]> => allTurns(workerAt(0).store, id);
 const messagesOf = async (id: string) => (await turnsOf(id)).map(({ message }) => message);
 const conversationsOf = async ({ owner }: Chat) => (await workerAt(0).store.list(owner, { size: 100 })).items;
 

@@ -66,8 +66,8 @@ async function expectOpenThenComplete(ask: Ask, expected: RegExp) {
   const result = await converse(ask, rig.deadline(), rig.worker());
   expect(result).toMatchObject({ replayed: false, conversationId: open?.conversationId });
   expect(result.reply.text).toMatch(expected);
-  expect(await worker.store.turns(result.conversationId, { size: 9 })).toMatchObject({
-    items: [{ seq: 1, messageId: open?.messageId, reply: result.reply }],
+  expect(await worker.store.turnsAfter(result.conversationId, 0, 9)).toMatchObject({
+    turns: [{ seq: 1, messageId: open?.messageId, reply: result.reply }],
   });
 }
 

@@ -5,6 +5,7 @@ import { Deadline } from "@parley/core/resilience/deadline";
 import type { Fault as DynamoFault } from "@parley/local/dynamodb/faults";
 import type { Fault as HttpFault } from "@parley/local/simulators/faults";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { allTurns } from "../support/all-turns.ts";
 import { MINUTE_MS } from "../support/clock.ts";
 import { fc } from "../support/property.ts";
 import { type Rig, startRig } from "../support/rig.ts";
@@ -116,7 +117,7 @@ async function check(owner: string, sent: Post[], answers: Map<string, TurnResul
   const { items } = await store.list(owner, { size: 10 });
   expect(items).toHaveLength(chats.size);
   for (const { id, turnCount, title } of items) {
-    const { items: turns } = await store.turns(id, { size: 50 });
+    const turns = await allTurns(store, id);
     expect(title).toBeTruthy();
     expect(turns.map(({ seq }) => seq)).toEqual(Array.from({ length: turnCount }, (_, index) => index + 1));
     const [chat] = turns[0]?.turnId.split("-").map(Number) ?? [];

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newTurnId } from "@parley/core/id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { allTurns } from "../support/all-turns.ts";
 import { MINUTE_MS } from "../support/clock.ts";
 import { type Moment, startGate } from "../support/gate.ts";
 import { startRig } from "../support/rig.ts";
@@ -145,7 +146,7 @@ async function killAndRetry(lane: Lane, scenario: Scenario, moment: Moment): Pro
   const { items: owned } = await store.list(owner, { size: 10 });
   expect(owned, told).toMatchObject([{ id: result.conversationId, turnCount: seq }]);
   expect(owned[0]?.title, told).toBeTruthy();
-  const { items: turns } = await store.turns(result.conversationId, { size: 10 });
+  const turns = await allTurns(store, result.conversationId);
   expect(
     turns.map((turn) => [turn.seq, turn.message]),
     told,

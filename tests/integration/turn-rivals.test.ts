@@ -4,8 +4,8 @@ import type { Turn } from "@parley/core/conversation/types";
 import type { AppError } from "@parley/core/error";
 import { newTurnId } from "@parley/core/id";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { allTurns } from "../support/all-turns.ts";
 import { OWNER, type Rig, startRig } from "../support/rig.ts";
-import { readAll } from "../support/stored-turns.ts";
 import { wantsReply, wantsTitle } from "../support/traffic.ts";
 
 /** Many Lambda instances at once on one turn, and on one conversation. */
@@ -34,8 +34,7 @@ const conversationId = async () =>
     .conversationId;
 
 const newSession = () => ({ platform: "telegram", userId: "user", chatId: randomUUID() });
-const turnsOf = (id: string): Promise<Turn[]> =>
-  readAll((token) => workerAt(0).store.turns(id, { size: 100, token }));
+const turnsOf = (id: string): Promise<Turn[]> => allTurns(workerAt(0).store, id);
 
 const asks: [string, number, () => Promise<Ask>][] = [
   [

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault } from "@parley/local/upstash/server";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { allTurns } from "../support/all-turns.ts";
 import { OWNER, type Rig, startRig } from "../support/rig.ts";
-import { readAll } from "../support/stored-turns.ts";
 
 /** Redis is a fast path: whatever becomes of it, every turn is answered, from the store. */
 
@@ -43,7 +43,7 @@ async function say(session: ReturnType<typeof newSession>, message: string, work
 }
 
 const messagesOf = async (id: string) =>
-  (await readAll((token) => workerAt(0).store.turns(id, { size: 100, token }))).map(({ message }) => message);
+  (await allTurns(workerAt(0).store, id)).map(({ message }) => message);
 
 type Outage = { name: string; begin(): Promise<void> | void; end(): Promise<void> | void };
 

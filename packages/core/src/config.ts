@@ -13,6 +13,39 @@ const url = z.url({ protocol: /^https?$/ });
 
 const auth = z.object({ AUTH_MODE: optional(z.literal("none")) });
 
+/** `id:sha256-of-the-secret` in hex, several separated by commas; one id may have several, for rotation. */
+const apiKey = z
+  .string()
+  .trim()
+  .regex(
+    /^[A-Za-z0-9_.-]{1,64}:[0-9a-fA-F]{64}$/,
+    "is not a list of id:sha256 as `npm run api-key` prints them",
+  )
+  .transform((pair): ApiKey => {
+    const [id = "", digest = ""] = pair.split(":");
+    return { id, sha256: Buffer.from(digest, "hex") };
+  });
+const apiKeys = z.object({
+  API_KEYS: z
+    .string("is not set: `npm run api-key -- <id>` makes one, or AUTH_MODE=none opens the API to everybody")
+    .transform((list) => list.split(","))
+    .pipe(z.array(apiKey).min(1)),
+});
+
+const origins = z.object({
+  CORS_ORIGINS: withDefault(z.string(), "").transform((list) =>
+    list
+      .split(",")
+      .map((origin) => origin.trim())
+      .filter(Boolean),
+  ),
+});
+
+const rateLimit = z.object({
+  API_RATE_LIMIT_RPS: withDefault(positive(), 10),
+  API_RATE_LIMIT_BURST: withDefault(positive(), 20),
+});
+
 const store = z.object({ CONVERSATIONS_TABLE: withDefault(z.string(), "parley") });
 
 const redis = z.object({
@@ -50,14 +83,18 @@ const tools = z.object({
   CIRCUIT_BREAKER_WINDOW_SECONDS: withDefault(positive(), 60),
 });
 
+/** A key's id, which owns what the key creates, and the digest of its secret. */
+export type ApiKey = { id: string; sha256: Buffer };
+export type RateLimitSettings = { perSecond: number; burst: number };
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 function parse<T>(schema: z.ZodType<T>, env: Environment): T {
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => {
-    const name = path.join(".");
-    return `${name}: ${env[name] ? message : "is not set"}`;
+    const name = String(path[0]);
+    return `${name}: ${env[name] || message.startsWith("is not set") ? message : "is not set"}`;
   });
   throw new AppError("failed_precondition", `Wrong settings: ${problems.join("; ")}. See .env.example.`);
 }
@@ -77,6 +114,20 @@ export class Config {
   /** "none" is said aloud; without it there must be keys. */
   get authMode() {
     return parse(auth, this.#env).AUTH_MODE;
+  }
+
+  get apiKeys(): readonly ApiKey[] {
+    return parse(apiKeys, this.#env).API_KEYS;
+  }
+
+  /** Origins that a browser may call from; none unless named. */
+  get corsOrigins(): readonly string[] {
+    return parse(origins, this.#env).CORS_ORIGINS;
+  }
+
+  get rateLimit(): RateLimitSettings {
+    const settings = parse(rateLimit, this.#env);
+    return { perSecond: settings.API_RATE_LIMIT_RPS, burst: settings.API_RATE_LIMIT_BURST };
   }
 
   get store() {

@@ -6,16 +6,25 @@ import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { FastRedis } from "@parley/core/redis/client";
 import { Sessions } from "@parley/core/session/sessions";
 import { environment } from "./environment.ts";
+import { Limits } from "./http/limits.ts";
 import { telemetry } from "./observability.ts";
 
 /** Turns shorter than this on average are rare: so many are loaded that the window is full without them. */
 const TOKENS_PER_TURN = 100;
 
-export type Container = { config: Config; conversations: Conversations };
+export type Container = {
+  config: Config;
+  conversations: Conversations;
+  limits: Limits;
+  /** What `/ready` looks at. */
+  dependencies: { store: DynamoStore; redis: FastRedis };
+};
+
+/** Settings are there without the rest: what needs no service is answered even when others are wrong or missing. */
+export const config = new Config(environment);
 
 /** The composition root: the one place that names concrete classes together. Built once an instance, at first use. */
 export const container = once((): Container => {
-  const config = new Config(environment);
   const redis = new FastRedis({ ...config.redis, clock, telemetry });
   const store = new DynamoStore({ client: createDynamoClient(), table: config.store.table });
   // Loaded with the first turn: listing needs neither the model's key nor its code.
@@ -29,7 +38,8 @@ export const container = once((): Container => {
     clock,
     telemetry,
   });
-  return { config, conversations };
+  const limits = new Limits({ redis, settings: config.rateLimit, telemetry });
+  return { config, conversations, limits, dependencies: { store, redis } };
 });
 
 function once<T>(build: () => T): () => T {

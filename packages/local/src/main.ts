@@ -63,7 +63,9 @@ async function start(words: string[], { settingsFile, dataDir, quiet }: Options)
   const env = await loadSettings(settingsFile, process.env);
   return withLog(dataDir, (logFile) =>
     runUntilStopped(async (stopped) => {
-      const stack = await startStack({ env, dataDir, log: logFile.write });
+      // Nobody but this process asks, and it has no key.
+      const open = Object.fromEntries(Object.entries(env).filter(([name]) => name !== "API_KEYS"));
+      const stack = await startStack({ env: open, dataDir, log: logFile.write });
       try {
         stopped.throwIfAborted();
         if (!quiet) process.stderr.write(banner(stack.summary, stack.startedInMs, process.stderr));

@@ -43,7 +43,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     const { routes = apiRoutes, port = 0, log = () => {} } = options;
     const gateway = await startGateway({ routes, taskRoot: FUNCTIONS, env, port, log });
-    const api: PartSummary = { part: "API", kind: "local", what: `${gateway.url}, no key asked` };
+    const key = env["AUTH_MODE"] === "none" ? "no key asked" : "asks for a key of API_KEYS";
+    const api: PartSummary = { part: "API", kind: "local", what: `${gateway.url}, ${key}` };
     return {
       url: gateway.url,
       summary: [...parts.map(({ summary }) => summary), api],
@@ -68,7 +69,7 @@ function functionEnv(settings: Settings, parts: readonly Part[]): Settings {
     POWERTOOLS_TRACE_ENABLED: settings["AWS_XRAY_DAEMON_ADDRESS"] === undefined ? "false" : undefined,
     ...settings,
     // Only this machine can reach the gateway, and no keys being configured is otherwise a refusal to start.
-    AUTH_MODE: "none",
+    ...(settings["API_KEYS"] === undefined ? { AUTH_MODE: "none" } : {}),
   };
   for (const part of parts) Object.assign(env, part.env);
   return Object.fromEntries(

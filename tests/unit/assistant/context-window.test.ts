@@ -59,11 +59,29 @@ describe("the window", () => {
             spent += weight(turn);
             kept += 1;
           }
-          expect(items).toEqual(kept === 0 ? [] : turns.slice(-kept).flatMap(itemsOf));
+          if (kept > 0) expect(items).toEqual(turns.slice(-kept).flatMap(itemsOf));
           expect(spent === 0 || spent <= budget).toBe(true);
         },
       ),
       { numRuns: 500 },
+    );
+  });
+
+  test("holds the words of the newest turn, cut to the budget, when not even that fits whole", async () => {
+    await fc.assert(
+      fc.property(
+        fc.array(pastTurn, { minLength: 1, maxLength: 3 }),
+        fc.integer({ min: -500, max: 3_000 }),
+        (turns, budget) => {
+          const newest = turns.at(-1) as PastTurn;
+          fc.pre(weight(newest) > budget);
+          const items = newestThatFit(turns, budget);
+          expect(items.length === 0 || estimateItems(items) <= budget).toBe(true);
+          const words = itemsOf({ message: newest.message, steps: [], reply: newest.reply });
+          if (estimateItems(words) <= budget) expect(items).toEqual(words);
+          if (budget >= 200) expect(items.map(({ type }) => type)).toEqual(words.map(() => "message"));
+        },
+      ),
     );
   });
 
@@ -108,6 +126,8 @@ describe("the window", () => {
         fc.nat({ max: 5_000 }),
         fc.nat({ max: 5_000 }),
         (turns, budget, more) => {
+          const newest = turns.at(-1);
+          fc.pre(newest !== undefined && weight(newest) <= budget);
           const fewer = newestThatFit(turns, budget);
           const many = newestThatFit(turns, budget + more);
           expect(many.slice(many.length - fewer.length)).toEqual(fewer);

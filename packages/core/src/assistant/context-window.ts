@@ -1,3 +1,4 @@
+import { truncate } from "../text.ts";
 import type { Item, Step } from "./chat-model.ts";
 
 /** A turn that is over, or that was left without a reply; `tokens` is what it weighs, when usage told. */
@@ -37,7 +38,8 @@ export function itemsOf(turn: PastTurn): Item[] {
 
 /**
  * The newest whole turns that fit `budget` tokens, oldest first. A turn goes in whole or not at all, so a tool call is
- * never parted from its result; and nothing older than the first that does not fit, so there are no holes.
+ * never parted from its result; and nothing older than the first that does not fit, so there are no holes. When not even
+ * the newest fits, its words do, cut if they must be: "shorter, please" has to mean something.
  */
 export function newestThatFit(turns: readonly PastTurn[], budget: number): Item[] {
   const kept: Item[][] = [];
@@ -48,7 +50,25 @@ export function newestThatFit(turns: readonly PastTurn[], budget: number): Item[
     if (left < 0) break;
     kept.push(items);
   }
+  const newest = turns.at(-1);
+  if (kept.length === 0 && newest) return wordsThatFit(newest, budget);
   return kept.toReversed().flat();
+}
+
+/** Shorter than this a cut text says nothing. */
+const MIN_WORDS = 40;
+
+function wordsThatFit({ message, reply }: PastTurn, budget: number): Item[] {
+  const whole = itemsOf({ message, steps: [], reply });
+  if (estimateItems(whole) <= budget) return whole;
+  // A character is a token at the most, by our own estimate.
+  const each = Math.floor(budget / whole.length) - ITEM_OVERHEAD;
+  if (each < MIN_WORDS) return [];
+  return itemsOf({
+    message: truncate(message, each),
+    steps: [],
+    reply: reply === undefined ? undefined : truncate(reply, each),
+  });
 }
 
 /**

@@ -92,6 +92,21 @@ export interface ConversationStore {
   /** An owner's conversations, newest activity first. May lag behind a write by a moment. */
   list(owner: string, page: PageRequest): Promise<Page<Conversation>>;
 
-  /** A conversation's turns, oldest first. */
-  turns(conversationId: string, page: PageRequest): Promise<Page<Turn>>;
+  /** A conversation's turns after `seq`, oldest first; `more` when there are others behind these. */
+  turnsAfter(
+    conversationId: string,
+    seq: number,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<{ turns: Turn[]; more: boolean }>;
+
+  /**
+   * Removes an owner's conversation with its turns, turn ids and the chat's whereabouts. From the first moment nobody can
+   * read or continue it; a crash on the way leaves a rest that the next call removes.
+   * @returns its chat, undefined when there is none, or false when the owner has no such conversation
+   */
+  erase(owner: string, id: string, signal?: AbortSignal): Promise<SessionMetadata | undefined | false>;
+
+  /** Answers when the store does. */
+  ping(signal?: AbortSignal): Promise<void>;
 }

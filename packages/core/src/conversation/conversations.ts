@@ -9,12 +9,16 @@ import type { Sessions } from "../session/sessions.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { notFound, type Past, type Target, TurnBeginner } from "./begin-turn.ts";
 import type { ConversationStore, Page, PageRequest } from "./conversation-store.ts";
+import { type ChatMessage, messagePage, messagesOf } from "./messages.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
 /** A lease outlives its holder's deadline by this much: storing the reply, and clocks that differ. */
 const LEASE_MARGIN_MS = 5_000;
 /** A turn in progress is mostly done in less; the client may ask again then. */
 const MAX_RETRY_AFTER_S = 5;
+const EXPORTED_AT_ONCE = 100;
+/** Lambda answers with 6 MB at the most. */
+const MAX_EXPORT_BYTES = 5_000_000;
 
 type Ask = {
   owner: string;
@@ -48,6 +52,7 @@ export type TurnResult = {
  */
 export class Conversations {
   readonly #store: ConversationStore;
+  readonly #sessions: Pick<Sessions, "forget">;
   readonly #beginner: TurnBeginner;
   readonly #assistant: Pick<Assistant, "reply">;
   readonly #titles: Pick<Titles, "title">;
@@ -66,6 +71,7 @@ export class Conversations {
     telemetry: Telemetry;
   }) {
     this.#store = options.store;
+    this.#sessions = options.sessions;
     this.#beginner = new TurnBeginner(options);
     this.#assistant = options.assistant;
     this.#titles = options.titles;
@@ -94,15 +100,52 @@ export class Conversations {
     return this.#store.list(owner, page);
   }
 
-  /** A conversation and a page of its turns, oldest first. @throws AppError not_found, for another owner's too */
+  /** A conversation and a page of its messages, oldest first. @throws AppError not_found, for another owner's too */
   async describe(
     owner: string,
     id: string,
     page: PageRequest,
-  ): Promise<{ conversation: Conversation; turns: Page<Turn> }> {
-    const [head, turns] = await Promise.all([this.#store.load(id, 0), this.#store.turns(id, page)]);
+  ): Promise<{ conversation: Conversation; messages: Page<ChatMessage> }> {
+    const [head, messages] = await Promise.all([this.#store.load(id, 0), messagePage(this.#store, id, page)]);
     if (head?.conversation.owner !== owner) throw notFound();
-    return { conversation: head.conversation, turns };
+    return { conversation: head.conversation, messages };
+  }
+
+  /**
+   * A whole conversation. @throws AppError not_found, for another owner's too; out_of_range when it is more than one
+   * response can carry
+   */
+  async export(
+    owner: string,
+    id: string,
+    deadline: Deadline,
+  ): Promise<{ conversation: Conversation; messages: ChatMessage[] }> {
+    const head = await this.#store.load(id, 0, deadline.signal);
+    if (head?.conversation.owner !== owner) throw notFound();
+    const messages: ChatMessage[] = [];
+    let bytes = 0;
+    for (let seq = 0, more = true; more; ) {
+      const page = await this.#store.turnsAfter(id, seq, EXPORTED_AT_ONCE, deadline.signal);
+      const read = page.turns.flatMap(messagesOf);
+      bytes += read.reduce((sum, { content }) => sum + Buffer.byteLength(JSON.stringify(content)), 0);
+      if (bytes > MAX_EXPORT_BYTES) {
+        throw new AppError(
+          "out_of_range",
+          "The conversation is too long for one document: read it page by page.",
+        );
+      }
+      messages.push(...read);
+      seq = page.turns.at(-1)?.seq ?? seq;
+      more = page.more;
+    }
+    return { conversation: head.conversation, messages };
+  }
+
+  /** Erases a conversation and whatever leads to it. @throws AppError not_found, for another owner's too */
+  async delete(owner: string, id: string, deadline: Deadline): Promise<void> {
+    const session = await this.#store.erase(owner, id, deadline.signal);
+    if (session === false) throw notFound();
+    if (session) await this.#sessions.forget(owner, session);
   }
 
   async #turn(target: Target, ask: Ask): Promise<TurnResult> {

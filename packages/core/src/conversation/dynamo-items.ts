@@ -1,4 +1,4 @@
-import type { Conversation, SessionMetadata, Turn } from "./types.ts";
+import { type Conversation, MAX_SEQ, type SessionMetadata, type Turn } from "./types.ts";
 
 export type Item = Record<string, unknown>;
 type Key = { pk: string; sk: string };
@@ -7,7 +7,6 @@ const HEAD_SK = "TURN#HEAD";
 const turnSk = (seq: number) => `TURN#${String(seq).padStart(10, "0")}`;
 /** Sort keys of turns only; the head sorts after them. */
 export const FIRST_TURN = turnSk(0);
-export const MAX_SEQ = 9_999_999_998;
 export const LAST_TURN = turnSk(MAX_SEQ + 1);
 
 export const conversationPk = (id: string) => `CONV#${id}`;
@@ -23,13 +22,15 @@ export const sessionKey = (owner: string, { platform, chatId }: SessionMetadata)
   sk: "SESSION",
 });
 
-export const isHead = (item: Item) => item["sk"] === HEAD_SK;
+/** A head that is being erased counts as gone. */
+export const isHead = (item: Item) => item["sk"] === HEAD_SK && item["erasing"] === undefined;
 
 export const headItem = (conversation: Conversation): Item => ({
   ...headKey(conversation.id),
   id: conversation.id,
   owner: conversation.owner,
   platform: conversation.platform,
+  session: conversation.session,
   title: conversation.title,
   turn_count: conversation.turnCount,
   created_at: conversation.createdAt,
@@ -40,6 +41,7 @@ export const toConversation = (item: Item): Conversation => ({
   id: item["id"] as string,
   owner: item["owner"] as string,
   platform: item["platform"] as string,
+  session: item["session"] as SessionMetadata | undefined,
   title: item["title"] as string | undefined,
   turnCount: item["turn_count"] as number,
   createdAt: item["created_at"] as number,

@@ -11,6 +11,7 @@ import {
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import * as z from "zod";
 import { AppError } from "../error.ts";
+import { isConversationId } from "../id.ts";
 import { deadlineExceeded } from "../resilience/deadline.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import * as items from "./dynamo-items.ts";
@@ -25,8 +26,10 @@ const RIVAL_BACKOFF_MS = { base: 5, cap: 250 };
 /** Far more than any number of real rivals: a store that refuses for so long is not there. */
 const MAX_LOST = 100;
 
-const listPosition = z.object({ id: z.string(), at: z.int().min(0) });
-const turnPosition = z.object({ seq: z.int().min(0).max(items.MAX_SEQ) });
+const listPosition = z.object({ id: z.string().refine(isConversationId), at: z.int().min(0) });
+
+/** Turns removed in one transaction, each with its turn id; DynamoDB allows 100 items. */
+const ERASED_AT_ONCE = 50;
 
 /** `ConversationStore` on one DynamoDB table; see dynamo-table.ts for its items. */
 export class DynamoStore implements ConversationStore {
@@ -89,7 +92,7 @@ export class DynamoStore implements ConversationStore {
       ExpressionAttributeNames: { "#until": "until" },
       ExpressionAttributeValues: { ":lease": lease, ":now": now, ":holder": lease.holder },
     };
-    const updated = await this.#update(turn, change, signal);
+    const updated = await this.#update(items.turnKey(turn.conversationId, turn.seq), change, signal);
     return updated && items.toTurn(updated);
   }
 
@@ -101,7 +104,8 @@ export class DynamoStore implements ConversationStore {
         "(lease.holder = :holder AND attribute_not_exists(reply)) OR reply.messageId = :message_id",
       ExpressionAttributeValues: { ":reply": reply, ":holder": holder, ":message_id": reply.messageId },
     };
-    if (title === undefined) return (await this.#update(turn, held)) !== undefined;
+    if (title === undefined)
+      return (await this.#update(items.turnKey(turn.conversationId, turn.seq), held)) !== undefined;
     for (let lost = 0; ; lost++) {
       const reasons = await this.#transact([
         { Update: { TableName: this.#table, Key: items.turnKey(turn.conversationId, turn.seq), ...held } },
@@ -122,7 +126,7 @@ export class DynamoStore implements ConversationStore {
   }
 
   async release(turn: Turn, holder: string): Promise<void> {
-    await this.#update(turn, {
+    await this.#update(items.turnKey(turn.conversationId, turn.seq), {
       UpdateExpression: "REMOVE lease",
       ConditionExpression: "lease.holder = :holder",
       ExpressionAttributeValues: { ":holder": holder },
@@ -171,19 +175,70 @@ export class DynamoStore implements ConversationStore {
     };
   }
 
-  async turns(conversationId: string, { size, token }: PageRequest): Promise<Page<Turn>> {
-    const after = token === undefined ? 0 : decodeToken(token, turnPosition).seq;
+  async turnsAfter(conversationId: string, seq: number, limit: number, signal?: AbortSignal) {
     const { found, more } = await this.#query(conversationId, {
-      limit: size + 1,
+      limit: limit + 1,
       forward: true,
-      first: items.turnKey(conversationId, after + 1).sk,
+      first: items.turnKey(conversationId, seq + 1).sk,
       last: items.LAST_TURN,
+      signal,
     });
-    const page = found.slice(0, size).map(items.toTurn);
-    return {
-      items: page,
-      nextToken: more || found.length > size ? encodeToken({ seq: page.at(-1)?.seq }) : undefined,
-    };
+    return { turns: found.slice(0, limit).map(items.toTurn), more: more || found.length > limit };
+  }
+
+  /**
+   * The head first, marked: without its turn count no turn can begin, without its last activity it is in no list. Then
+   * turns with their turn ids, then the chat's whereabouts, and the head last, so that a crash leaves something to find.
+   */
+  async erase(owner: string, id: string, signal?: AbortSignal): Promise<SessionMetadata | undefined | false> {
+    const marked = await this.#update(
+      items.headKey(id),
+      {
+        UpdateExpression: "SET erasing = :true REMOVE turn_count, last_activity",
+        ConditionExpression: "#owner = :owner",
+        ExpressionAttributeNames: { "#owner": "owner" },
+        ExpressionAttributeValues: { ":owner": owner, ":true": true },
+      },
+      signal,
+    );
+    if (!marked) return false;
+    for (let more = true; more; ) {
+      const page = await this.turnsAfter(id, 0, ERASED_AT_ONCE, signal);
+      const deletes = page.turns.flatMap((turn) => [
+        this.#delete(items.turnIdKey(owner, turn.turnId)),
+        this.#delete(items.turnKey(id, turn.seq)),
+      ]);
+      if (deletes.length > 0) await this.#transactUntilDone(deletes, signal);
+      more = page.more;
+    }
+    const { session } = items.toConversation(marked);
+    if (session) {
+      // The chat may be in another conversation by now, or in none.
+      const inThisOne = {
+        ConditionExpression: "conversation_id = :id",
+        ExpressionAttributeValues: { ":id": id },
+      };
+      await this.#transactUntilDone([this.#delete(items.sessionKey(owner, session), inThisOne)], signal);
+    }
+    await this.#transactUntilDone([this.#delete(items.headKey(id))], signal);
+    return session;
+  }
+
+  async ping(signal?: AbortSignal): Promise<void> {
+    await this.#get({ pk: "PING", sk: "PING" }, signal);
+  }
+
+  #delete(Key: items.Item, condition: Partial<NonNullable<TransactItem["Delete"]>> = {}): TransactItem {
+    return { Delete: { TableName: this.#table, Key, ...condition } };
+  }
+
+  /** Done, or not to be done: a condition failed. */
+  async #transactUntilDone(list: TransactItem[], signal?: AbortSignal): Promise<void> {
+    for (let lost = 0; ; lost++) {
+      const reasons = await this.#transact(list, signal);
+      if (!reasons || reasons.some(({ failed }) => failed)) return;
+      await wait(lost, signal);
+    }
   }
 
   /**
@@ -223,9 +278,9 @@ export class DynamoStore implements ConversationStore {
     return Item;
   }
 
-  /** The turn after the update; undefined when the condition did not hold. */
+  /** The item after the update; undefined when the condition did not hold. */
   async #update(
-    turn: Turn,
+    Key: items.Item,
     change: Pick<
       UpdateCommand["input"],
       "UpdateExpression" | "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
@@ -234,7 +289,7 @@ export class DynamoStore implements ConversationStore {
   ): Promise<items.Item | undefined> {
     const command = new UpdateCommand({
       TableName: this.#table,
-      Key: items.turnKey(turn.conversationId, turn.seq),
+      Key,
       ReturnValues: "ALL_NEW",
       ...change,
     });
@@ -338,6 +393,7 @@ function beginItems(TableName: string, turn: BeginTurn, seq: number): TransactIt
               id: turn.conversationId,
               owner: turn.owner,
               platform: turn.platform,
+              session: turn.session && sessionOf(turn.session),
               turnCount: 1,
               createdAt: turn.now,
               lastActivity: turn.now,
@@ -374,6 +430,12 @@ function beginItems(TableName: string, turn: BeginTurn, seq: number): TransactIt
   return list;
 }
 
+const sessionOf = ({ platform, userId, chatId }: SessionMetadata): SessionMetadata => ({
+  platform,
+  userId,
+  chatId,
+});
+
 function sessionPut(TableName: string, turn: BeginTurn, session: NonNullable<BeginTurn["session"]>) {
   const { leaving, activeSince, userId } = session;
   const put = {
@@ -401,7 +463,7 @@ function sessionPut(TableName: string, turn: BeginTurn, session: NonNullable<Beg
 
 /** @throws AppError not_found when the conversation that was seen is gone, or is another owner's */
 function newestTurnCount(turn: BeginTurn, head: items.Item | undefined): number {
-  if (!head || head["owner"] !== turn.owner)
+  if (!head || !items.isHead(head) || head["owner"] !== turn.owner)
     throw new AppError("not_found", "There is no such conversation.");
   return head["turn_count"] as number;
 }

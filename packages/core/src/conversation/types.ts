@@ -9,6 +9,8 @@ export type Conversation = {
   /** Who created it, and alone may read it. */
   owner: string;
   platform: string;
+  /** The chat that it began in, if any. */
+  session?: SessionMetadata | undefined;
   /** Absent until the first turn is complete. */
   title?: string | undefined;
   /** Turns begun; their sequence is 1 to this without a gap. */
@@ -33,6 +35,9 @@ export type Reply = {
   model: string;
   promptVersion: string;
 };
+
+/** Turns of one conversation at the most: keys have room for ten digits. */
+export const MAX_SEQ = 9_999_999_998;
 
 /** One user message and, once it is done, its reply. */
 export type Turn = {

@@ -14,12 +14,12 @@ const stored = z.object({ conversation_id: z.string(), user_id: z.string() });
  */
 export class Sessions {
   readonly ttlMs: number;
-  readonly #redis: Pick<Redis, "getex" | "set">;
+  readonly #redis: Pick<Redis, "getex" | "set" | "del">;
   readonly #store: Pick<ConversationStore, "sessionConversation">;
   readonly #clock: Clock;
 
   constructor(options: {
-    redis: Pick<Redis, "getex" | "set">;
+    redis: Pick<Redis, "getex" | "set" | "del">;
     store: Pick<ConversationStore, "sessionConversation">;
     /** How long a chat stays in its conversation after the last message. */
     ttlMs: number;
@@ -51,6 +51,11 @@ export class Sessions {
   async remember(owner: string, session: SessionMetadata, conversationId: string): Promise<void> {
     const value = JSON.stringify({ conversation_id: conversationId, user_id: session.userId });
     await this.#redis.set(sessionKey(owner, session), value, { px: this.ttlMs }).catch(() => undefined);
+  }
+
+  /** After the conversation was erased. Nothing is lost if Redis keeps it: the store knows no such conversation. */
+  async forget(owner: string, session: SessionMetadata): Promise<void> {
+    await this.#redis.del(sessionKey(owner, session)).catch(() => undefined);
   }
 
   /** A conversation whose last activity is before this time has ended for its chat. */

@@ -1,16 +1,15 @@
 import { api } from "../http/api.ts";
-import { parseConversationId, parsePage } from "../http/requests.ts";
-import { conversationBody, messageBodies } from "../http/responses.ts";
+import { conversationBody, messageBody, parseConversationId } from "../http/responses.ts";
+import { describeConversation } from "./contract.ts";
 
-/** `GET /v1/conversations/{id}`: a conversation and its messages, oldest first. */
-export const handler = api(async ({ conversations }, { event, owner }) => {
-  const id = parseConversationId(event);
-  const { conversation, turns } = await conversations.describe(owner, id, parsePage(event));
+/** A conversation and a page of its messages, oldest first. */
+export const handler = api(describeConversation, async ({ conversations }, request, { owner }) => {
+  const page = { size: request.page_size, token: request.page_token };
+  const { conversation, messages } = await conversations.describe(owner, parseConversationId(request), page);
   return {
-    status: 200,
     body: {
-      conversation: { ...conversationBody(conversation), messages: turns.items.flatMap(messageBodies) },
-      next_page_token: turns.nextToken,
+      conversation: { ...conversationBody(conversation), messages: messages.items.map(messageBody) },
+      next_page_token: messages.nextToken ?? "",
     },
   };
 });

@@ -1,9 +1,14 @@
 import { api } from "../http/api.ts";
-import { parsePage } from "../http/requests.ts";
 import { conversationBody } from "../http/responses.ts";
+import { listConversations } from "./contract.ts";
 
-/** `GET /v1/conversations`: the caller's conversations, newest activity first. */
-export const handler = api(async ({ conversations }, { event, owner }) => {
-  const { items, nextToken } = await conversations.list(owner, parsePage(event));
-  return { status: 200, body: { conversations: items.map(conversationBody), next_page_token: nextToken } };
-});
+/** The caller's conversations without their messages, newest activity first. */
+export const handler = api(
+  listConversations,
+  async ({ conversations }, { page_size, page_token }, { owner }) => {
+    const page = await conversations.list(owner, { size: page_size, token: page_token });
+    return {
+      body: { conversations: page.items.map(conversationBody), next_page_token: page.nextToken ?? "" },
+    };
+  },
+);

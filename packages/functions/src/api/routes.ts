@@ -1,36 +1,35 @@
-/** One HTTP API route: `entry` is the handler's module, relative to this package's `src/`. */
-export type Route = { method: "GET" | "POST"; path: string; name: string; entry: string };
+/**
+ * One route of the HTTP API, with API Gateway's `{parameter}` syntax; `$default` takes what no other matches.
+ * `entry` is the handler's module, relative to this package's `src/`.
+ */
+export type Route = { method: string; path: string; name: string; entry: string };
 
-/** Every route in front of the API's functions, with API Gateway's `{parameter}` syntax. */
+const route = (method: string, path: string, name: string): Route => ({
+  method,
+  path,
+  name,
+  entry: `api/${name}.ts`,
+});
+
+const twirp = (rpc: string, name: string) => route("POST", `/twirp/acai.chat.ChatService/${rpc}`, name);
+
+/** Every route in front of the API's functions. */
 export const routes: readonly Route[] = [
-  {
-    method: "POST",
-    path: "/v1/conversations",
-    name: "start-conversation",
-    entry: "api/start-conversation.ts",
-  },
-  {
-    method: "POST",
-    path: "/v1/conversations/{id}/messages",
-    name: "continue-conversation",
-    entry: "api/continue-conversation.ts",
-  },
-  {
-    method: "POST",
-    path: "/v1/messages",
-    name: "continue-conversation",
-    entry: "api/continue-conversation.ts",
-  },
-  {
-    method: "GET",
-    path: "/v1/conversations",
-    name: "list-conversations",
-    entry: "api/list-conversations.ts",
-  },
-  {
-    method: "GET",
-    path: "/v1/conversations/{id}",
-    name: "describe-conversation",
-    entry: "api/describe-conversation.ts",
-  },
+  route("POST", "/v1/conversations", "start-conversation"),
+  route("POST", "/v1/conversations/{id}/messages", "continue-conversation"),
+  route("POST", "/v1/messages", "continue-conversation"),
+  route("GET", "/v1/conversations", "list-conversations"),
+  route("GET", "/v1/conversations/{id}", "describe-conversation"),
+  route("DELETE", "/v1/conversations/{id}", "delete-conversation"),
+  route("GET", "/v1/conversations/{id}/export", "export-conversation"),
+  twirp("StartConversation", "start-conversation"),
+  twirp("ContinueConversation", "continue-conversation"),
+  twirp("ListConversations", "list-conversations"),
+  twirp("DescribeConversation", "describe-conversation"),
+  route("GET", "/health", "health"),
+  route("GET", "/ready", "health"),
+  route("GET", "/openapi.json", "docs"),
+  route("GET", "/docs", "docs"),
+  route("GET", "/docs/{asset}", "docs"),
+  route("ANY", "$default", "fallback"),
 ];

@@ -1,13 +1,12 @@
 import type { Logger } from "@aws-lambda-powertools/logger";
-import type { MiddlewareObj } from "@middy/core";
 import { type AppError, httpStatus, toAppError } from "@parley/core/error";
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from "aws-lambda";
+import type { ApiResult, Middleware } from "./event.ts";
 
 /**
  * The innermost middleware: whatever was thrown becomes an error body `{ code, msg, meta }` with its status. It assigns
  * the response and returns nothing, for a returned value would stop the outer middlewares, which flush metrics and logs.
  */
-export function recover(logger: Pick<Logger, "error" | "warn">): MiddlewareObj<APIGatewayProxyEventV2> {
+export function recover(logger: Pick<Logger, "error" | "warn">): Middleware {
   return {
     onError: (request) => {
       const error = toAppError(request.error);
@@ -20,7 +19,7 @@ export function recover(logger: Pick<Logger, "error" | "warn">): MiddlewareObj<A
   };
 }
 
-export function errorResponse(error: AppError): APIGatewayProxyStructuredResultV2 {
+export function errorResponse(error: AppError): ApiResult {
   const { retry_after, ...meta } = error.meta;
   const retryAfter =
     retry_after ?? (error.code === "unavailable" || error.code === "resource_exhausted" ? "1" : undefined);

@@ -1,9 +1,7 @@
 import type { Logger } from "@aws-lambda-powertools/logger";
-import type { MiddlewareObj } from "@middy/core";
 import type { Telemetry } from "@parley/core/telemetry";
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from "aws-lambda";
-
-type Chain = MiddlewareObj<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Error, Context>;
+import type { Middleware } from "./event.ts";
+import { requestIdOf } from "./request-id.ts";
 
 /**
  * One log line and the metrics of a request: method, route, status, duration; and the request id on every response. The route and not the
@@ -12,9 +10,9 @@ type Chain = MiddlewareObj<APIGatewayProxyEventV2, APIGatewayProxyStructuredResu
 export function requestLog(
   logger: Pick<Logger, "info" | "appendKeys">,
   telemetry: Pick<Telemetry, "count">,
-): Chain {
+): Middleware {
   let startedAt = 0;
-  const finish: NonNullable<Chain["after"]> = ({ event, context, response }) => {
+  const finish: NonNullable<Middleware["after"]> = ({ event, context, response }) => {
     if (!response) return;
     response.headers = { ...response.headers, "x-request-id": requestIdOf(event, context) };
     const status = response.statusCode ?? 500;
@@ -39,6 +37,3 @@ export function requestLog(
     onError: finish,
   };
 }
-
-const requestIdOf = (event: APIGatewayProxyEventV2, context: Context) =>
-  event.requestContext.requestId || context.awsRequestId;

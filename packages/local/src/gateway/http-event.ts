@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { RouteMatch } from "./route-table.ts";
-import { decode } from "./route-table.ts";
+import { decode, routeKeyOf } from "./route-table.ts";
 
 /** The parts of a received HTTP request that become the event. */
 export type HttpRequest = Pick<IncomingMessage, "method" | "url" | "httpVersion" | "headersDistinct"> & {
@@ -29,7 +29,7 @@ export function toEvent(
   const [path = "/", query = ""] = splitUrl(request.url ?? "/");
   // HTTP APIs deliver the "raw" path decoded; only the query string stays as it was sent.
   const rawPath = decode(path);
-  const routeKey = `${route.method} ${route.path}`;
+  const routeKey = routeKeyOf(route);
   const sourceIp = (request.remoteAddress ?? "127.0.0.1").replace(/^::ffff:/, "");
   const headers = forwardedHeaders(request, sourceIp, identity.now);
   const domainName = (headers["host"] ?? "localhost").replace(/:\d+$/, "");

@@ -1,4 +1,7 @@
-/** A route of the HTTP API. `path` may hold `{name}` segments and end in a greedy `{name+}`; `method` may be ANY. */
+/**
+ * A route of the HTTP API. `path` may hold `{name}` segments and end in a greedy `{name+}`; `method` may be ANY. The
+ * path `$default` takes what no other route matches.
+ */
 export type Route = {
   method: string;
   path: string;
@@ -11,6 +14,7 @@ export type Route = {
 export type RouteMatch<R extends Route = Route> = { route: R; pathParameters: Record<string, string> };
 
 const PARAMETER = /^\{([^+}]+)\}$/;
+const DEFAULT = "$default";
 const GREEDY = /^\{([^+}]+)\+\}$/;
 
 /**
@@ -27,8 +31,13 @@ export function matchRoute<R extends Route>(
     .filter((route) => route.method === method || route.method === "ANY")
     .map((route) => ({ route, pathParameters: matchPath(route.path.split("/"), segments) }))
     .filter((match): match is RouteMatch<R> => match.pathParameters !== undefined);
-  return matches.sort((a, b) => (rank(a.route) < rank(b.route) ? -1 : 1))[0];
+  const best = matches.sort((a, b) => (rank(a.route) < rank(b.route) ? -1 : 1))[0];
+  const fallback = routes.find((route) => route.path === DEFAULT);
+  return best ?? (fallback && { route: fallback, pathParameters: {} });
 }
+
+/** As in the event: `GET /things/{id}`, or `$default`. */
+export const routeKeyOf = ({ method, path }: Route) => (path === DEFAULT ? DEFAULT : `${method} ${path}`);
 
 function matchPath(pattern: string[], segments: string[]): Record<string, string> | undefined {
   const parameters: Record<string, string> = {};

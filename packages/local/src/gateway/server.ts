@@ -107,6 +107,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // All that can reject is the client's own connection breaking in mid-body; there is nobody left to answer.
     handle(request, response).catch(() => response.destroy());
   });
+  // Longer than clients keep an idle connection, or they meet it closing.
+  server.keepAliveTimeout = 65_000;
   server.listen(options.port ?? 0, "127.0.0.1");
   await once(server, "listening");
 

@@ -147,6 +147,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
       else send(response, options.fail({ status: 500, message: `The simulator failed: ${String(error)}` }));
     });
   });
+  // Longer than clients keep an idle connection, or they meet it closing.
+  server.keepAliveTimeout = 65_000;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port ?? 0, "127.0.0.1", resolve);

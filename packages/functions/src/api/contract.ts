@@ -1,0 +1,125 @@
+import * as z from "zod";
+
+/**
+ * The wire contract of every operation, shared by REST, Twirp JSON and Twirp protobuf (whose names and numbers are in
+ * proto/): what validates requests is also what the API's documentation is generated from.
+ */
+
+const MAX_MESSAGE_BYTES = 16 * 1024;
+
+/** proto3 has no absent scalars: an empty string or a zero is one. */
+const absentWhenEmpty = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === "" || value === 0 || value === "0" ? undefined : value), schema);
+
+/**
+ * Text that UTF-8 can hold: a lone surrogate becomes U+FFFD here, and not somewhere on the way to the store. What is
+ * documented goes before the transformation, for only its input is documented.
+ */
+const text = (schema: z.ZodString) => schema.transform((value) => value.toWellFormed());
+const name = (max: number, example: string) =>
+  text(
+    z
+      .string()
+      .min(1)
+      .max(max)
+      .meta({ examples: [example] }),
+  );
+
+const message = text(
+  z.string().meta({
+    description: "What the user says: up to 16 KB of UTF-8, not blank",
+    examples: ["What's the weather in Barcelona?"],
+    // JSON Schema counts characters: as many as there are bytes is a bound that nothing allowed is over.
+    maxLength: MAX_MESSAGE_BYTES,
+    pattern: "\\S",
+  }),
+)
+  .refine((value) => value.trim() !== "", "must not be blank")
+  .refine(
+    (value) => Buffer.byteLength(value) <= MAX_MESSAGE_BYTES,
+    `must not be over ${MAX_MESSAGE_BYTES} bytes of UTF-8`,
+  );
+
+const sessionMetadata = z
+  .strictObject({
+    platform: name(32, "api"),
+    user_id: name(128, "ada"),
+    chat_id: name(128, "desk"),
+  })
+  .meta({ description: "Where a client that keeps no conversation id is: one chat of one platform" });
+
+const conversationId = z
+  .string()
+  .meta({ description: "Opaque", examples: ["conv_01m81xesxph6nrc2e9qzxpy9wx"] });
+const pageToken = absentWhenEmpty(z.string().max(1_000).optional()).meta({
+  description: "The last page's next_page_token",
+});
+const pageSize = (max: number, byDefault: number) =>
+  absentWhenEmpty(z.coerce.number().int().min(1).max(max).default(byDefault));
+
+const nextPageToken = z.string().meta({ description: "Empty on the last page" });
+const timestamp = z.iso.datetime();
+
+const turnResponse = z.object({ conversation_id: conversationId, title: z.string(), reply: z.string() });
+const conversation = z.object({ id: conversationId, title: z.string(), timestamp });
+const chatMessage = z.object({
+  id: z.string(),
+  role: z.enum(["USER", "ASSISTANT"]),
+  content: z.string(),
+  timestamp,
+});
+
+export const startConversation = {
+  request: z.strictObject({ message, session_metadata: sessionMetadata.optional() }),
+  response: turnResponse,
+};
+
+export const continueConversation = {
+  request: z
+    .strictObject({
+      conversation_id: absentWhenEmpty(conversationId.optional()),
+      message,
+      session_metadata: sessionMetadata.optional(),
+    })
+    .refine(
+      ({ conversation_id, session_metadata }) =>
+        conversation_id !== undefined || session_metadata !== undefined,
+      { path: ["session_metadata"], error: "is required without a conversation_id" },
+    )
+    // The same in JSON Schema.
+    .meta({
+      anyOf: [
+        {
+          title: "by id",
+          required: ["conversation_id"],
+          properties: { conversation_id: { minLength: 1 } },
+        },
+        { title: "by session", required: ["session_metadata"] },
+      ],
+    }),
+  response: turnResponse,
+};
+
+export const listConversations = {
+  request: z.strictObject({ page_size: pageSize(100, 50), page_token: pageToken }),
+  response: z.object({ conversations: z.array(conversation), next_page_token: nextPageToken }),
+};
+
+export const describeConversation = {
+  request: z.strictObject({
+    conversation_id: conversationId,
+    page_size: pageSize(100, 100),
+    page_token: pageToken,
+  }),
+  response: z.object({
+    conversation: conversation.extend({ messages: z.array(chatMessage) }),
+    next_page_token: nextPageToken,
+  }),
+};
+
+export const deleteConversation = { request: z.strictObject({ conversation_id: conversationId }) };
+
+export const exportConversation = {
+  request: z.strictObject({ conversation_id: conversationId }),
+  response: describeConversation.response.shape.conversation,
+};

@@ -1,0 +1,128 @@
+import { createHash, randomBytes } from "node:crypto";
+import { paginateScan } from "@aws-sdk/lib-dynamodb";
+import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
+import { DynamoStore } from "@parley/core/conversation/dynamo-store";
+import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { routes } from "@parley/functions/api/routes";
+import { ensureTable } from "@parley/local/dynamodb/ensure-table";
+import { startDynamo } from "@parley/local/dynamodb/server";
+import { type Gateway, type GatewayLog, startGateway } from "@parley/local/gateway/server";
+import { startModel } from "@parley/local/simulators/model";
+import { startRedisBackend } from "@parley/local/upstash/backend";
+import { startUpstash } from "@parley/local/upstash/server";
+import { restClient } from "./upstash-rest.ts";
+
+const TABLE = "parley";
+const FUNCTIONS = new URL("../../packages/functions/src/", import.meta.url);
+const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
+
+export type ApiKey = { id: string; secret: string /** As API_KEYS lists it. */; entry: string };
+
+/** A key of `id` as the script makes them. */
+export function newKey(id: string, secret = `pk_${randomBytes(32).toString("base64url")}`): ApiKey {
+  return { id, secret, entry: `${id}:${createHash("sha256").update(secret).digest("hex")}` };
+}
+
+export type Edge = Awaited<ReturnType<typeof startEdge>>;
+
+/**
+ * The API's own functions in worker instances behind the local gateway, with authentication, on real engines that tests
+ * can look into: DynamoDB, Redis behind the Upstash protocol and the simulated model, all over sockets.
+ */
+export async function startEdge({
+  keys,
+  env,
+}: {
+  keys?: readonly ApiKey[];
+  env?: Record<string, string>;
+} = {}) {
+  const [dynamo, backend, model] = await Promise.all([
+    startDynamo(),
+    startRedisBackend({ engine: "embedded" }),
+    startModel(),
+  ]);
+  const upstash = await startUpstash({ backend, token: `token-${randomBytes(16).toString("hex")}` });
+  await ensureTable(dynamo.url, tableDefinition(TABLE));
+  const client = createDynamoClient({ endpoint: dynamo.url, region: "us-east-1", credentials: CREDENTIALS });
+  const redis = restClient(upstash);
+  const gateways: Gateway[] = [];
+  const log: GatewayLog[] = [];
+
+  const settings = {
+    OPENAI_API_KEY: `sk-${randomBytes(16).toString("hex")}`,
+    OPENAI_BASE_URL: model.url,
+    UPSTASH_REDIS_REST_URL: upstash.url,
+    UPSTASH_REDIS_REST_TOKEN: upstash.token,
+    AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
+    AWS_REGION: "us-east-1",
+    AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    CONVERSATIONS_TABLE: TABLE,
+    POWERTOOLS_SERVICE_NAME: "parley",
+    POWERTOOLS_TRACE_ENABLED: "false",
+    // Limits have tests of their own.
+    API_RATE_LIMIT_RPS: "10000",
+    API_RATE_LIMIT_BURST: "10000",
+    RETRY_MAX_ATTEMPTS: "0",
+  };
+
+  /** Another deployment of the functions on the same engines. Returns its address. */
+  async function open(own: Record<string, string> = {}): Promise<string> {
+    const gateway = await startGateway({
+      routes,
+      taskRoot: FUNCTIONS,
+      env: { ...settings, ...own },
+      log: (entry) => log.push(entry),
+    });
+    gateways.push(gateway);
+    return gateway.url;
+  }
+
+  const url = await open({ ...(keys && { API_KEYS: keys.map(({ entry }) => entry).join(",") }), ...env });
+  return {
+    url,
+    open,
+    dynamo,
+    upstash,
+    model,
+    redis,
+    settings,
+    store: new DynamoStore({ client, table: TABLE }),
+
+    /** Every item of the table. */
+    async rows(): Promise<Record<string, unknown>[]> {
+      const items = [];
+      for await (const page of paginateScan({ client }, { TableName: TABLE, ConsistentRead: true })) {
+        items.push(...(page.Items ?? []));
+      }
+      return items;
+    },
+
+    /** The keys of Redis that fit a pattern and hold a string, with it. */
+    async redisStrings(pattern: string): Promise<Record<string, string>> {
+      const keys = (await redis.result("KEYS", pattern)) as string[];
+      const values = await Promise.all(
+        keys.map(async (key) => [key, await redis.result("GET", key).catch(() => undefined)] as const),
+      );
+      return Object.fromEntries(
+        values.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+      );
+    },
+
+    /** Failed authentications are allowed few of one address: begins the count anew. */
+    async forgiveFailures(): Promise<void> {
+      const keys = (await redis.result("KEYS", "ratelimit:failed-authentication:*")) as string[];
+      if (keys.length > 0) await redis.result("DEL", ...keys);
+    },
+
+    /** The lines that the functions wrote. */
+    output: () => log.flatMap((entry) => (entry.type === "output" ? [entry.line] : [])),
+
+    async close(): Promise<void> {
+      await Promise.all(gateways.map((gateway) => gateway.close()));
+      client.destroy();
+      await Promise.all([upstash.close(), dynamo.close(), model.close()]);
+      await backend.close();
+    },
+  };
+}
