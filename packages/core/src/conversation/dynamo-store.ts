@@ -1,30 +1,14 @@
-import { setTimeout } from "node:timers/promises";
-import { TransactionCanceledException } from "@aws-sdk/client-dynamodb";
-import {
-  type DynamoDBDocumentClient,
-  GetCommand,
-  QueryCommand,
-  TransactWriteCommand,
-  type TransactWriteCommandInput,
-  UpdateCommand,
-} from "@aws-sdk/lib-dynamodb";
-import { unmarshall } from "@aws-sdk/util-dynamodb";
+import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import * as z from "zod";
 import { AppError } from "../error.ts";
 import { isConversationId } from "../id.ts";
-import { deadlineExceeded } from "../resilience/deadline.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
+import { beginItems, newestTurnCount, openTurn } from "./dynamo-begin.ts";
 import * as items from "./dynamo-items.ts";
 import { OWNER_INDEX } from "./dynamo-table.ts";
 import { decodeToken, encodeToken } from "./page-token.ts";
+import { TableClient, wait } from "./table-client.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
-
-type TransactItem = NonNullable<TransactWriteCommandInput["TransactItems"]>[number];
-
-/** Rivals for one conversation wait at random up to this long, doubled at each loss and capped. */
-const RIVAL_BACKOFF_MS = { base: 5, cap: 250 };
-/** Far more than any number of real rivals: a store that refuses for so long is not there. */
-const MAX_LOST = 100;
 
 const listPosition = z.object({ id: z.string().refine(isConversationId), at: z.int().min(0) });
 
@@ -33,12 +17,10 @@ const ERASED_AT_ONCE = 50;
 
 /** `ConversationStore` on one DynamoDB table; see dynamo-table.ts for its items. */
 export class DynamoStore implements ConversationStore {
-  readonly #client: Pick<DynamoDBDocumentClient, "send">;
-  readonly #table: string;
+  readonly #table: TableClient;
 
   constructor(options: { client: Pick<DynamoDBDocumentClient, "send">; table: string }) {
-    this.#client = options.client;
-    this.#table = options.table;
+    this.#table = new TableClient(options);
   }
 
   async load(id: string, turns: number, signal?: AbortSignal) {
@@ -65,7 +47,7 @@ export class DynamoStore implements ConversationStore {
     let turnCount = turn.turnCount;
     for (let lost = 0; ; lost++) {
       const seq = turnCount + 1;
-      const reasons = await this.#transact(beginItems(this.#table, turn, seq), turn.signal);
+      const reasons = await this.#table.transact(beginItems(this.#table.name, turn, seq), turn.signal);
       if (!reasons) return { outcome: "begun", turn: openTurn(turn, seq) };
       const [known, head, , session] = reasons;
       if (known?.item) {
@@ -92,7 +74,7 @@ export class DynamoStore implements ConversationStore {
       ExpressionAttributeNames: { "#until": "until" },
       ExpressionAttributeValues: { ":lease": lease, ":now": now, ":holder": lease.holder },
     };
-    const updated = await this.#update(items.turnKey(turn.conversationId, turn.seq), change, signal);
+    const updated = await this.#table.update(items.turnKey(turn.conversationId, turn.seq), change, signal);
     return updated && items.toTurn(updated);
   }
 
@@ -105,13 +87,19 @@ export class DynamoStore implements ConversationStore {
       ExpressionAttributeValues: { ":reply": reply, ":holder": holder, ":message_id": reply.messageId },
     };
     if (title === undefined)
-      return (await this.#update(items.turnKey(turn.conversationId, turn.seq), held)) !== undefined;
+      return (await this.#table.update(items.turnKey(turn.conversationId, turn.seq), held)) !== undefined;
     for (let lost = 0; ; lost++) {
-      const reasons = await this.#transact([
-        { Update: { TableName: this.#table, Key: items.turnKey(turn.conversationId, turn.seq), ...held } },
+      const reasons = await this.#table.transact([
         {
           Update: {
-            TableName: this.#table,
+            TableName: this.#table.name,
+            Key: items.turnKey(turn.conversationId, turn.seq),
+            ...held,
+          },
+        },
+        {
+          Update: {
+            TableName: this.#table.name,
             Key: items.headKey(turn.conversationId),
             UpdateExpression: "SET title = if_not_exists(title, :title)",
             ConditionExpression: "attribute_exists(pk)",
@@ -126,7 +114,7 @@ export class DynamoStore implements ConversationStore {
   }
 
   async release(turn: Turn, holder: string): Promise<void> {
-    await this.#update(items.turnKey(turn.conversationId, turn.seq), {
+    await this.#table.update(items.turnKey(turn.conversationId, turn.seq), {
       UpdateExpression: "REMOVE lease",
       ConditionExpression: "lease.holder = :holder",
       ExpressionAttributeValues: { ":holder": holder },
@@ -134,7 +122,7 @@ export class DynamoStore implements ConversationStore {
   }
 
   async turn(conversationId: string, seq: number): Promise<Turn | undefined> {
-    const item = await this.#get(items.turnKey(conversationId, seq));
+    const item = await this.#table.get(items.turnKey(conversationId, seq));
     return item && items.toTurn(item);
   }
 
@@ -144,7 +132,7 @@ export class DynamoStore implements ConversationStore {
     activeSince: number,
     signal?: AbortSignal,
   ) {
-    const item = await this.#get(items.sessionKey(owner, session), signal);
+    const item = await this.#table.get(items.sessionKey(owner, session), signal);
     return item && (item["active_at"] as number) >= activeSince
       ? (item["conversation_id"] as string)
       : undefined;
@@ -152,26 +140,21 @@ export class DynamoStore implements ConversationStore {
 
   async list(owner: string, { size, token }: PageRequest): Promise<Page<Conversation>> {
     const after = token === undefined ? undefined : decodeToken(token, listPosition);
-    const { Items = [], LastEvaluatedKey } = await this.#run(() =>
-      this.#client.send(
-        new QueryCommand({
-          TableName: this.#table,
-          IndexName: OWNER_INDEX,
-          KeyConditionExpression: "#owner = :owner",
-          ExpressionAttributeNames: { "#owner": "owner" },
-          ExpressionAttributeValues: { ":owner": owner },
-          ScanIndexForward: false,
-          Limit: size,
-          // The owner is the caller's own, whatever the token says.
-          ExclusiveStartKey: after && { ...items.headKey(after.id), owner, last_activity: after.at },
-        }),
-      ),
-    );
-    const page = Items.map(items.toConversation);
+    const { found, more } = await this.#table.query({
+      IndexName: OWNER_INDEX,
+      KeyConditionExpression: "#owner = :owner",
+      ExpressionAttributeNames: { "#owner": "owner" },
+      ExpressionAttributeValues: { ":owner": owner },
+      ScanIndexForward: false,
+      Limit: size,
+      // The owner is the caller's own, whatever the token says.
+      ExclusiveStartKey: after && { ...items.headKey(after.id), owner, last_activity: after.at },
+    });
+    const page = found.map(items.toConversation);
     const last = page.at(-1);
     return {
       items: page,
-      nextToken: LastEvaluatedKey && last && encodeToken({ id: last.id, at: last.lastActivity }),
+      nextToken: more && last ? encodeToken({ id: last.id, at: last.lastActivity }) : undefined,
     };
   }
 
@@ -191,7 +174,7 @@ export class DynamoStore implements ConversationStore {
    * turns with their turn ids, then the chat's whereabouts, and the head last, so that a crash leaves something to find.
    */
   async erase(owner: string, id: string, signal?: AbortSignal): Promise<SessionMetadata | undefined | false> {
-    const marked = await this.#update(
+    const marked = await this.#table.update(
       items.headKey(id),
       {
         UpdateExpression: "SET erasing = :true REMOVE turn_count, last_activity",
@@ -205,10 +188,10 @@ export class DynamoStore implements ConversationStore {
     for (let more = true; more; ) {
       const page = await this.turnsAfter(id, 0, ERASED_AT_ONCE, signal);
       const deletes = page.turns.flatMap((turn) => [
-        this.#delete(items.turnIdKey(owner, turn.turnId)),
-        this.#delete(items.turnKey(id, turn.seq)),
+        this.#table.delete(items.turnIdKey(owner, turn.turnId)),
+        this.#table.delete(items.turnKey(id, turn.seq)),
       ]);
-      if (deletes.length > 0) await this.#transactUntilDone(deletes, signal);
+      if (deletes.length > 0) await this.#table.transactUntilDone(deletes, signal);
       more = page.more;
     }
     const { session } = items.toConversation(marked);
@@ -218,34 +201,23 @@ export class DynamoStore implements ConversationStore {
         ConditionExpression: "conversation_id = :id",
         ExpressionAttributeValues: { ":id": id },
       };
-      await this.#transactUntilDone([this.#delete(items.sessionKey(owner, session), inThisOne)], signal);
+      await this.#table.transactUntilDone(
+        [this.#table.delete(items.sessionKey(owner, session), inThisOne)],
+        signal,
+      );
     }
-    await this.#transactUntilDone([this.#delete(items.headKey(id))], signal);
+    await this.#table.transactUntilDone([this.#table.delete(items.headKey(id))], signal);
     return session;
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
-    await this.#get({ pk: "PING", sk: "PING" }, signal);
-  }
-
-  #delete(Key: items.Item, condition: Partial<NonNullable<TransactItem["Delete"]>> = {}): TransactItem {
-    return { Delete: { TableName: this.#table, Key, ...condition } };
-  }
-
-  /** Done, or not to be done: a condition failed. */
-  async #transactUntilDone(list: TransactItem[], signal?: AbortSignal): Promise<void> {
-    for (let lost = 0; ; lost++) {
-      const reasons = await this.#transact(list, signal);
-      if (!reasons || reasons.some(({ failed }) => failed)) return;
-      await wait(lost, signal);
-    }
+    await this.#table.get({ pk: "PING", sk: "PING" }, signal);
   }
 
   /**
    * Items of a conversation by sort key, newest first unless `forward`; the head comes first when `last` is absent.
-   * DynamoDB answers with 1 MB at the most: there may be `more` even before the limit.
    */
-  async #query(
+  #query(
     id: string,
     range: {
       limit: number;
@@ -256,222 +228,15 @@ export class DynamoStore implements ConversationStore {
     },
   ): Promise<{ found: items.Item[]; more: boolean }> {
     const { first = items.FIRST_TURN, last = items.headKey(id).sk } = range;
-    const { Items = [], LastEvaluatedKey } = await this.#run(() =>
-      this.#client.send(
-        new QueryCommand({
-          TableName: this.#table,
-          KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
-          ExpressionAttributeValues: { ":pk": items.conversationPk(id), ":first": first, ":last": last },
-          ScanIndexForward: range.forward ?? false,
-          ConsistentRead: true,
-          Limit: range.limit,
-        }),
-        until(range.signal),
-      ),
+    return this.#table.query(
+      {
+        KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
+        ExpressionAttributeValues: { ":pk": items.conversationPk(id), ":first": first, ":last": last },
+        ScanIndexForward: range.forward ?? false,
+        ConsistentRead: true,
+        Limit: range.limit,
+      },
+      range.signal,
     );
-    return { found: Items, more: LastEvaluatedKey !== undefined };
   }
-
-  async #get(Key: items.Item, signal?: AbortSignal): Promise<items.Item | undefined> {
-    const command = new GetCommand({ TableName: this.#table, Key, ConsistentRead: true });
-    const { Item } = await this.#run(() => this.#client.send(command, until(signal)));
-    return Item;
-  }
-
-  /** The item after the update; undefined when the condition did not hold. */
-  async #update(
-    Key: items.Item,
-    change: Pick<
-      UpdateCommand["input"],
-      "UpdateExpression" | "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
-    >,
-    signal?: AbortSignal,
-  ): Promise<items.Item | undefined> {
-    const command = new UpdateCommand({
-      TableName: this.#table,
-      Key,
-      ReturnValues: "ALL_NEW",
-      ...change,
-    });
-    return this.#run(async () => {
-      for (let lost = 0; ; lost++) {
-        try {
-          return (await this.#client.send(command, until(signal))).Attributes;
-        } catch (error) {
-          const name = error instanceof Error && error.name;
-          if (name === "ConditionalCheckFailedException") return undefined;
-          // A rival's begin looks at this turn; the SDK does not repeat that.
-          if (name !== "TransactionConflictException") throw error;
-        }
-        await wait(lost, signal);
-      }
-    });
-  }
-
-  /**
-   * Undefined when the transaction was done; otherwise one entry an item: whether its condition failed, and the item
-   * as it stands. No entry failed: the transaction met another one, and may be tried again.
-   */
-  async #transact(TransactItems: TransactItem[], signal?: AbortSignal) {
-    return this.#run(async () => {
-      try {
-        await this.#client.send(new TransactWriteCommand({ TransactItems }), until(signal));
-        return undefined;
-      } catch (error) {
-        if (!(error instanceof TransactionCanceledException)) throw error;
-        const reasons = error.CancellationReasons ?? [];
-        const other = reasons.find(({ Code }) => Code !== "None" && !RETRIABLE.has(Code ?? ""));
-        if (other) throw error;
-        return reasons.map(({ Code, Item }) => ({
-          failed: Code === "ConditionalCheckFailed",
-          item: Item && Object.keys(Item).length > 0 ? unmarshall(Item) : undefined,
-        }));
-      }
-    });
-  }
-
-  async #run<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (cause) {
-      if (cause instanceof AppError) throw cause;
-      if (cause instanceof Error && cause.name === "AbortError") throw deadlineExceeded(cause);
-      throw unavailable(cause);
-    }
-  }
-}
-
-const unavailable = (cause: unknown) =>
-  new AppError("unavailable", "The conversation store is unavailable right now. Try again in a moment.", {
-    cause,
-    meta: { retry_after: "1" },
-  });
-
-/** Reasons after which the same transaction may be tried again. */
-const RETRIABLE = new Set([
-  "ConditionalCheckFailed",
-  "TransactionConflict",
-  "ThrottlingError",
-  "ProvisionedThroughputExceeded",
-]);
-
-const until = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {});
-
-const openTurn = (turn: BeginTurn, seq: number): Turn => ({
-  conversationId: turn.conversationId,
-  seq,
-  turnId: turn.turnId,
-  digest: turn.digest,
-  message: turn.message,
-  messageId: turn.messageId,
-  createdAt: turn.now,
-  lease: turn.lease,
-});
-
-/** In the order that `begin` reads the reasons: turn id, head, turn, session. */
-function beginItems(TableName: string, turn: BeginTurn, seq: number): TransactItem[] {
-  const ReturnValuesOnConditionCheckFailure = "ALL_OLD";
-  const list: TransactItem[] = [
-    {
-      Put: {
-        TableName,
-        Item: {
-          ...items.turnIdKey(turn.owner, turn.turnId),
-          conversation_id: turn.conversationId,
-          seq,
-          created_at: turn.now,
-        },
-        ConditionExpression: "attribute_not_exists(pk)",
-        ReturnValuesOnConditionCheckFailure,
-      },
-    },
-    seq === 1
-      ? {
-          Put: {
-            TableName,
-            Item: items.headItem({
-              id: turn.conversationId,
-              owner: turn.owner,
-              platform: turn.platform,
-              session: turn.session && sessionOf(turn.session),
-              turnCount: 1,
-              createdAt: turn.now,
-              lastActivity: turn.now,
-            }),
-            ConditionExpression: "attribute_not_exists(pk)",
-            ReturnValuesOnConditionCheckFailure,
-          },
-        }
-      : {
-          Update: {
-            TableName,
-            Key: items.headKey(turn.conversationId),
-            UpdateExpression: "SET turn_count = :seq, last_activity = :now",
-            ConditionExpression: "#owner = :owner AND turn_count = :seen",
-            ExpressionAttributeNames: { "#owner": "owner" },
-            ExpressionAttributeValues: {
-              ":seq": seq,
-              ":seen": seq - 1,
-              ":now": turn.now,
-              ":owner": turn.owner,
-            },
-            ReturnValuesOnConditionCheckFailure,
-          },
-        },
-    {
-      Put: {
-        TableName,
-        Item: items.turnItem(openTurn(turn, seq)),
-        ConditionExpression: "attribute_not_exists(pk)",
-      },
-    },
-  ];
-  if (turn.session) list.push({ Put: sessionPut(TableName, turn, turn.session) });
-  return list;
-}
-
-const sessionOf = ({ platform, userId, chatId }: SessionMetadata): SessionMetadata => ({
-  platform,
-  userId,
-  chatId,
-});
-
-function sessionPut(TableName: string, turn: BeginTurn, session: NonNullable<BeginTurn["session"]>) {
-  const { leaving, activeSince, userId } = session;
-  const put = {
-    TableName,
-    Item: {
-      ...items.sessionKey(turn.owner, session),
-      conversation_id: turn.conversationId,
-      user_id: userId,
-      active_at: turn.now,
-    },
-  };
-  if (leaving === "any") return put;
-  return {
-    ...put,
-    ConditionExpression:
-      "attribute_not_exists(pk) OR conversation_id IN (:conversation, :leaving) OR active_at < :active_since",
-    ExpressionAttributeValues: {
-      ":conversation": turn.conversationId,
-      ":leaving": leaving ?? turn.conversationId,
-      ":active_since": activeSince,
-    },
-    ReturnValuesOnConditionCheckFailure: "ALL_OLD" as const,
-  };
-}
-
-/** @throws AppError not_found when the conversation that was seen is gone, or is another owner's */
-function newestTurnCount(turn: BeginTurn, head: items.Item | undefined): number {
-  if (!head || !items.isHead(head) || head["owner"] !== turn.owner)
-    throw new AppError("not_found", "There is no such conversation.");
-  return head["turn_count"] as number;
-}
-
-async function wait(lost: number, signal?: AbortSignal): Promise<void> {
-  if (lost >= MAX_LOST) throw unavailable(new Error(`lost ${lost} races for one conversation`));
-  const ms = Math.random() * Math.min(RIVAL_BACKOFF_MS.cap, RIVAL_BACKOFF_MS.base * 2 ** lost);
-  await setTimeout(ms, undefined, signal ? { signal } : {}).catch((cause: unknown) => {
-    throw deadlineExceeded(cause);
-  });
 }
