@@ -175,7 +175,7 @@ describe("the recorded requests are answered", () => {
 describe("where keys are asked for", () => {
   let edge: Edge;
   beforeAll(async () => {
-    edge = await startEdge({ keys: [newKey("ada")] });
+    edge = await startEdge({ keys: [newKey("ada")], together: true });
   });
   afterAll(() => edge.close());
 

@@ -16,7 +16,7 @@ const CONVERSATION = "conv_00000000000000000000000000";
 
 let edge: Edge;
 beforeAll(async () => {
-  edge = await startEdge({ keys });
+  edge = await startEdge({ keys, together: true });
 });
 afterAll(() => edge.close());
 

@@ -14,7 +14,11 @@ const turns = endpoints.filter(({ takes }) => takes.message);
 
 let edge: Edge;
 beforeAll(async () => {
-  edge = await startEdge({ keys: [ada], env: { AWS_SECRET_ACCESS_KEY, AWS_MAX_ATTEMPTS: "1" } });
+  edge = await startEdge({
+    together: true,
+    keys: [ada],
+    env: { AWS_SECRET_ACCESS_KEY, AWS_MAX_ATTEMPTS: "1" },
+  });
 });
 afterAll(() => edge.close());
 

@@ -1,7 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { routes } from "@parley/functions/api/routes";
 import { type Gateway, type GatewayLog, startGateway } from "@parley/local/gateway/server";
 import { startModel } from "@parley/local/simulators/model";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEngines } from "../performance/engines.ts";
 import { TASK_ROOT } from "../support/in-process.ts";
 
@@ -44,10 +45,12 @@ const start = (key: string, message: string) =>
     body: JSON.stringify({ message }),
   });
 
-/** What a function of this name wrote for the request. */
-const linesOf = (requestId: string) =>
-  log.flatMap((entry) =>
-    entry.type === "output" && entry.line.includes(`"${requestId}"`) ? [entry.line] : [],
+/** Whether a function wrote a line with all of these; lines arrive a moment after the answer. */
+const written = (since: number, ...parts: string[]) =>
+  expect.poll(() =>
+    log
+      .slice(since)
+      .some((entry) => entry.type === "output" && parts.every((part) => entry.line.includes(part))),
   );
 
 function expectDeadlineExceeded({ status, headers, json }: Awaited<ReturnType<typeof call>>): void {
@@ -57,17 +60,19 @@ function expectDeadlineExceeded({ status, headers, json }: Awaited<ReturnType<ty
   expect(headers.get("x-content-type-options")).toBe("nosniff");
 }
 
-describe("a function answers before its own time is over", () => {
+// The last word has 300 ms, which a machine that does much else may not give at once.
+describe("a function answers before its own time is over", { retry: 2 }, () => {
   test("when the model hangs; and the same key completes the turn", async () => {
+    const key = randomUUID();
     const lift = model.inject({ hang: true });
-    const hung = await start("k1", "hello?");
+    const hung = await start(key, "hello?");
     lift();
     expectDeadlineExceeded(hung);
-    expect(hung.headers.get("x-request-id")).toBe("request-k1");
+    expect(hung.headers.get("x-request-id")).toBe(`request-${key}`);
     expect(hung.ms).toBeLessThan(TIMEOUT_MS - 1_000);
-    await vi.waitFor(() => expect(linesOf("request-k1").join()).toContain('"status":408'), 5_000);
+    await written(0, `"request-${key}"`, '"status":408').toBe(true);
 
-    const again = await start("k1", "hello?");
+    const again = await start(key, "hello?");
     expect(again.status).toBe(201);
     const { json } = await call(`/v1/conversations/${again.json["conversation_id"]}`);
     const { messages } = json["conversation"] as { messages: { role: string }[] };
@@ -81,16 +86,10 @@ describe("a function answers before its own time is over", () => {
     lift();
     expectDeadlineExceeded(hung);
     expect(hung.ms).toBeLessThan(TIMEOUT_MS);
-    await vi.waitFor(() => expect(linesOf("request-store").join()).toContain('"status":408'), 5_000);
-    // An instance's output may arrive after its answer.
-    await vi.waitFor(() => {
-      const written = log.slice(before).flatMap((entry) => (entry.type === "output" ? [entry.line] : []));
-      expect(written.some((line) => line.includes('"_aws"') && line.includes('"RequestDuration":'))).toBe(
-        true,
-      );
-    }, 5_000);
+    await written(before, '"request-store"', '"status":408').toBe(true);
+    await written(before, '"_aws"', '"RequestDuration":').toBe(true);
     // The instance was not ended for it.
-    expect(log.filter((entry) => entry.type === "failure")).toEqual([]);
+    expect(log.slice(before).filter((entry) => entry.type === "failure")).toEqual([]);
     expect((await call("/v1/conversations")).status).toBe(200);
   });
 });

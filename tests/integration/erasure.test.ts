@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask, type Endpoint, endpointOf, type Parts, type Session } from "../support/api-calls.ts";
 import { type Edge, newKey, startEdge } from "../support/edge.ts";
 import { seed } from "../support/seed.ts";
@@ -11,7 +11,7 @@ let edge: Edge;
 /** A deployment whose functions try each request to the store once. */
 let oneTry: string;
 beforeAll(async () => {
-  edge = await startEdge({ keys: [ada] });
+  edge = await startEdge({ keys: [ada], together: true });
   oneTry = await edge.open({ API_KEYS: ada.entry, AWS_MAX_ATTEMPTS: "1" });
 });
 afterAll(() => edge.close());
@@ -37,15 +37,27 @@ async function traces(conversation: string, session?: Session): Promise<string[]
   );
 }
 
-/** Three turns in a chat, each under a key. */
+/** Three turns in a chat; that of the third is under a key, and Redis knows the chat. */
 async function conversationIn(session: Session): Promise<string> {
-  const first = await call(start, { message: "Hello", session, idempotencyKey: `${session.chat_id}1` });
-  const conversation = String(first.json["conversation_id"]);
-  await call(converse, { message: "Hello", session, idempotencyKey: `${session.chat_id}2` });
-  await call(next, { message: "Hello", conversation, idempotencyKey: `${session.chat_id}3` });
-  expect(await traces(conversation, session)).toHaveLength(9);
+  const conversation = await seed(edge.store, {
+    owner: ada.id,
+    session: { platform: session.platform, userId: session.user_id, chatId: session.chat_id },
+    turns: [
+      { message: "Hello", reply: "Hi." },
+      { message: "Hello", reply: "Hi." },
+    ],
+  });
+  const { status, json } = await call(converse, {
+    message: "Hello",
+    session,
+    idempotencyKey: keyOf(session),
+  });
+  expect(status).toBe(200);
+  expect(json["conversation_id"]).toBe(conversation);
   return conversation;
 }
+
+const keyOf = (session: Session) => `key-of-${session.chat_id}`;
 
 async function listed(): Promise<string[]> {
   const { json } = await call(list, {});
@@ -66,6 +78,8 @@ describe("DELETE", () => {
   test("leaves no row behind and answers nothing", async () => {
     const session = newSession();
     const conversation = await conversationIn(session);
+    // Head, three turns, three turn ids, the chat, and the chat in Redis.
+    expect(await traces(conversation, session)).toHaveLength(9);
     const answer = await call(erase, { conversation });
     expect(answer).toMatchObject({ status: 204, body: Buffer.alloc(0) });
     expect(answer.headers["content-type"]).not.toBe("application/json");
@@ -77,13 +91,13 @@ describe("DELETE", () => {
     const session = newSession();
     const conversation = await conversationIn(session);
     await call(erase, { conversation });
-    const key = (n: number) => ({ idempotencyKey: `${session.chat_id}${n}` });
-    const again = await call(start, { message: "Hello", session, ...key(1) });
-    expect(again.status).toBe(201);
+    const idempotencyKey = keyOf(session);
+    const again = await call(converse, { message: "Hello", session, idempotencyKey });
+    expect(again.status).toBe(200);
     expect(again.headers["idempotent-replayed"]).toBeUndefined();
     expect(again.json["conversation_id"]).not.toBe(conversation);
-    expect((await call(next, { message: "Hello", conversation, ...key(3) })).status).toBe(404);
-    const { status, json } = await call(converse, { message: "Something else", session, ...key(2) });
+    expect((await call(next, { message: "Hello", conversation, idempotencyKey: "unused" })).status).toBe(404);
+    const { status, json } = await call(converse, { message: "Something else", session });
     expect(status).toBe(200);
     expect(json["conversation_id"]).toBe(again.json["conversation_id"]);
     expect(await traces(conversation)).toEqual([]);
@@ -206,17 +220,16 @@ describe("while a turn is being answered", () => {
     const session = newSession();
     const conversation = await conversationIn(session);
     const message = `Message ${session.chat_id}`;
-    const lift = edge.model.inject({ delayMs: 500, bodyIncludes: message });
-    const asked = edge.model.total();
+    const hold = edge.hold(message);
     const turn = call(endpoint, {
       message,
       idempotencyKey: message.replace(" ", "-"),
       ...where(conversation, session),
     });
-    await vi.waitFor(() => expect(edge.model.total()).toBeGreaterThan(asked), { interval: 10 });
+    await hold.reached;
     expect((await call(erase, { conversation })).status).toBe(204);
+    hold.release();
     expect(await turn).toMatchObject({ status: 404, json: { code: "not_found" } });
-    lift();
     expect(await traces(conversation, session)).toEqual([]);
     await expectGone(conversation);
   });
@@ -224,19 +237,18 @@ describe("while a turn is being answered", () => {
   test("the first turn, which has not made a title yet", async () => {
     const session = newSession();
     const message = `Message ${session.chat_id}`;
-    const lift = edge.model.inject({ delayMs: 500, bodyIncludes: message });
-    const asked = edge.model.total();
+    const hold = edge.hold(message);
     const turn = call(start, { message, session });
-    await vi.waitFor(() => expect(edge.model.total()).toBeGreaterThan(asked), { interval: 10 });
+    await hold.reached;
     const [conversation = ""] = await listed();
     expect((await call(erase, { conversation })).status).toBe(204);
+    hold.release();
     expect(await turn).toMatchObject({ status: 404, json: { code: "not_found" } });
-    lift();
     expect(await traces(conversation, session)).toEqual([]);
   });
 
   test("races of messages and DELETE, whoever wins, leave nothing", async () => {
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 8; round++) {
       const conversation = await seed(edge.store, {
         owner: ada.id,
         turns: [{ message: "Hello", reply: "Hi." }],

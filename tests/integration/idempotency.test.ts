@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask, type Endpoint, endpointOf, endpoints, type Parts, titleOf } from "../support/api-calls.ts";
 import { type Edge, newKey, startEdge } from "../support/edge.ts";
 
@@ -7,7 +7,7 @@ const as = { "x-api-key": ada.secret };
 
 let edge: Edge;
 beforeAll(async () => {
-  edge = await startEdge({ keys: [ada] });
+  edge = await startEdge({ keys: [ada], together: true });
 });
 afterAll(() => edge.close());
 
@@ -76,18 +76,17 @@ describe.each(turns)("$title", ({ endpoint }) => {
 
   test("in progress: aborted with retry-after, then the answer", async () => {
     const parts = await partsFor(endpoint);
-    const lift = edge.model.inject({ delayMs: 600, bodyIncludes: parts.message ?? "" });
-    const asked = edge.model.total();
+    const hold = edge.hold(parts.message ?? "");
     const first = call(endpoint, parts);
-    await vi.waitFor(() => expect(edge.model.total()).toBeGreaterThan(asked), { interval: 10 });
+    await hold.reached;
     const meanwhile = await call(endpoint, parts);
     expect(meanwhile).toMatchObject({ status: 409, json: { code: "aborted" } });
     expect(Number(meanwhile.headers["retry-after"])).toBeGreaterThanOrEqual(1);
     expect(Number(meanwhile.headers["retry-after"])).toBeLessThanOrEqual(5);
     const other = await call(endpoint, { ...parts, message: "Another message" });
     expect(other).toMatchObject({ status: 409, json: { code: "already_exists" } });
+    hold.release();
     const { json } = await first;
-    lift();
     expect(await call(endpoint, parts)).toMatchObject({ json, headers: { "idempotent-replayed": "true" } });
   });
 

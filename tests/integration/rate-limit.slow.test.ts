@@ -20,6 +20,13 @@ const SETTINGS = { perSecond: 10, burst: 20 };
 const HERE = "192.0.2.1";
 const ELSEWHERE = "192.0.2.2";
 
+/** What one instance of a function has: a client of its own, on the Redis of all. */
+function instance(upstash: UpstashGateway, { settings = SETTINGS, timeoutMs = 2_000 } = {}) {
+  const telemetry = new RecordingTelemetry();
+  const redis = new FastRedis({ url: upstash.url, token: upstash.token, timeoutMs, pauseMs: 0, telemetry });
+  return { telemetry, limits: new Limits({ redis, settings, telemetry }) };
+}
+
 describe.concurrent.each(await enginesFor("rate limits"))("limits on %s", (engine) => {
   let backend: RedisBackend;
   let upstash: UpstashGateway;
@@ -33,16 +40,10 @@ describe.concurrent.each(await enginesFor("rate limits"))("limits on %s", (engin
     await backend.close();
   });
 
-  function worker({ timeoutMs = 2_000 } = {}) {
-    const telemetry = new RecordingTelemetry();
-    const redis = new FastRedis({ url: upstash.url, token: upstash.token, timeoutMs, pauseMs: 0, telemetry });
-    return { telemetry, limits: new Limits({ redis, settings: SETTINGS, telemetry }) };
-  }
-
   test("ten workers at 30 a second let 10 a second and a burst of 20 through, one request each", async ({
     expect,
   }) => {
-    const workers = Array.from({ length: 10 }, () => worker());
+    const workers = Array.from({ length: 10 }, () => instance(upstash));
     // The script is Redis's from now on.
     await workers[0]!.limits.request("somebody else", HERE);
     const before = upstash.requests().count;
@@ -75,20 +76,16 @@ describe("limits and Redis", () => {
     await backend.close();
   });
 
-  function limits(settings = SETTINGS, timeoutMs = 2_000) {
-    const telemetry = new RecordingTelemetry();
-    const redis = new FastRedis({ url: upstash.url, token: upstash.token, timeoutMs, pauseMs: 0, telemetry });
-    return { telemetry, limits: new Limits({ redis, settings, telemetry }) };
-  }
-
   test.each([
     { perSecond: 1, burst: 1 },
     { perSecond: 7, burst: 3 },
     { perSecond: 400, burst: 5 },
     { perSecond: 1_000_000, burst: 2 },
   ])("any whole number of requests a second is a bucket: %j", async (settings) => {
-    const { limits: some } = limits(settings);
-    const taken = await Promise.all(Array.from({ length: settings.burst }, () => some.request("key", HERE)));
+    const { limits } = instance(upstash, { settings });
+    const taken = await Promise.all(
+      Array.from({ length: settings.burst }, () => limits.request("key", HERE)),
+    );
     for (const { headers, retryAfterS } of taken) {
       expect(retryAfterS).toBeUndefined();
       expect(headers["x-ratelimit-limit"]).toBe(String(settings.burst));
@@ -96,9 +93,9 @@ describe("limits and Redis", () => {
   });
 
   test("a bucket that is not used disappears", async () => {
-    const { limits: some } = limits();
-    for (let i = 0; i < 25; i++) await some.request("key", HERE);
-    for (let i = 0; i < 6; i++) await some.failedAuthentication(HERE);
+    const { limits } = instance(upstash);
+    for (let i = 0; i < 25; i++) await limits.request("key", HERE);
+    for (let i = 0; i < 6; i++) await limits.failedAuthentication(HERE);
     const rest = restClient(upstash);
     const keys = (await rest.result("KEYS", "*")) as string[];
     expect(keys).toHaveLength(2);
@@ -110,7 +107,7 @@ describe("limits and Redis", () => {
   });
 
   test("an owner's name and an address cannot add up to another pair's bucket", async () => {
-    const { limits: some } = limits({ perSecond: 1, burst: 1 });
+    const { limits } = instance(upstash, { settings: { perSecond: 1, burst: 1 } });
     const pairs = [
       ["a", "b:c"],
       ["a:b", "c"],
@@ -120,25 +117,25 @@ describe("limits and Redis", () => {
       ["a:", ":1"],
     ] as const;
     for (const [owner, address] of pairs) {
-      expect((await some.request(owner, address)).retryAfterS).toBeUndefined();
-      expect((await some.request(owner, address)).retryAfterS).toBe(1);
+      expect((await limits.request(owner, address)).retryAfterS).toBeUndefined();
+      expect((await limits.request(owner, address)).retryAfterS).toBe(1);
     }
   });
 
   test.each(["refuse", "hang", "cut"] as const)(
     "a Redis that does %s: everybody is let through, and counted",
     async (fault) => {
-      const { limits: some, telemetry } = limits(SETTINGS, 100);
+      const { limits, telemetry } = instance(upstash, { timeoutMs: 100 });
       upstash.fault = fault;
       const startedAt = performance.now();
-      expect(await some.request("key", HERE)).toEqual({ headers: {}, retryAfterS: undefined });
-      expect(await some.failedAuthentication(HERE)).toEqual({ headers: {}, retryAfterS: undefined });
+      expect(await limits.request("key", HERE)).toEqual({ headers: {}, retryAfterS: undefined });
+      expect(await limits.failedAuthentication(HERE)).toEqual({ headers: {}, retryAfterS: undefined });
       expect(performance.now() - startedAt).toBeLessThan(1_000);
       expect(telemetry.total("RateLimitUnavailable")).toBe(2);
       expect(telemetry.total("RateLimited")).toBe(0);
       upstash.fault = undefined;
       await expect
-        .poll(async () => (await some.request("key", HERE)).headers)
+        .poll(async () => (await limits.request("key", HERE)).headers)
         .toHaveProperty("x-ratelimit-limit");
     },
   );
@@ -183,7 +180,7 @@ describe("the API", () => {
       headers: { "x-ratelimit-limit": "20", "x-ratelimit-remaining": "19", "x-ratelimit-reset": "1" },
     });
     // Another address in a header is no other address.
-    const answers = await often(40, (i) => list(ada.secret, HERE, { "x-forwarded-for": `203.0.113.${i}` }));
+    const answers = await often(100, (i) => list(ada.secret, HERE, { "x-forwarded-for": `203.0.113.${i}` }));
     const refused = answers.filter(({ status }) => status === 429);
     expect(refused.length).toBeGreaterThan(10);
     expect(answers.length - refused.length).toBeGreaterThanOrEqual(19);
@@ -235,7 +232,7 @@ describe("the API", () => {
       expect(Number(headers["x-ratelimit-remaining"])).toBeLessThanOrEqual(20 - 1);
       if (i === 0) await often(30, () => list(ada.secret, ELSEWHERE));
     }
-    const refused = await often(30, () => functions.ask(requests.at(-1)!));
+    const refused = await often(100, () => functions.ask(requests.at(-1)!));
     expect(statuses(refused)).toContain(429);
     const { headers: last, json: body } = refused.find(({ status }) => status === 429)!;
     // Twirp's errors are JSON in every encoding.
