@@ -63,9 +63,10 @@ export class OpenAIChat implements ChatModel {
   }
 
   /** By status and code, never by message. What was not an HTTP answer is a network failure: a cut, a time-out. */
-  #toError(error: unknown): Error {
-    if (error instanceof AppError) return error;
-    const { status, code, headers } = (error ?? {}) as Partial<APIError>;
+  #toError(thrown: unknown): Error {
+    if (thrown instanceof AppError) return thrown;
+    const { status, code, headers } = (thrown ?? {}) as Partial<APIError>;
+    const error = forTheLog(thrown);
     if (status === undefined)
       return new UpstreamError("the model's connection failed", { transient: true, cause: error });
     if (code === "insufficient_quota") {
@@ -102,6 +103,15 @@ export class OpenAIChat implements ChatModel {
     }
     return new AppError("internal", "The model's provider refused the request.", { cause: error });
   }
+}
+
+/** The provider's words may quote the prompt, and what users write stays out of the log. */
+function forTheLog(thrown: unknown): Error {
+  if (!(thrown instanceof Error)) return new Error("the client threw no error");
+  const { status, code, requestID } = thrown as Partial<APIError>;
+  if (status === undefined)
+    return new Error(thrown.name, { cause: (thrown.cause as { code?: string } | undefined)?.code });
+  return new Error(`${thrown.name}: ${[status, code, requestID].filter(Boolean).join(" ")}`);
 }
 
 const wrongSetting = (setting: string, message: string, cause: unknown) =>
