@@ -86,31 +86,19 @@ export class DynamoStore implements ConversationStore {
         "(lease.holder = :holder AND attribute_not_exists(reply)) OR reply.messageId = :message_id",
       ExpressionAttributeValues: { ":reply": reply, ":holder": holder, ":message_id": reply.messageId },
     };
-    if (title === undefined)
-      return (await this.#table.update(items.turnKey(turn.conversationId, turn.seq), held)) !== undefined;
-    for (let lost = 0; ; lost++) {
-      const reasons = await this.#table.transact([
-        {
-          Update: {
-            TableName: this.#table.name,
-            Key: items.turnKey(turn.conversationId, turn.seq),
-            ...held,
-          },
-        },
-        {
-          Update: {
-            TableName: this.#table.name,
-            Key: items.headKey(turn.conversationId),
-            UpdateExpression: "SET title = if_not_exists(title, :title)",
-            ConditionExpression: "attribute_exists(pk)",
-            ExpressionAttributeValues: { ":title": title },
-          },
-        },
-      ]);
-      if (!reasons) return true;
-      if (reasons.some(({ failed }) => failed)) return false;
-      await wait(lost);
-    }
+    const Key = items.turnKey(turn.conversationId, turn.seq);
+    if (title === undefined) return (await this.#table.update(Key, held)) !== undefined;
+    const titled = {
+      Key: items.headKey(turn.conversationId),
+      UpdateExpression: "SET title = if_not_exists(title, :title)",
+      ConditionExpression: "attribute_exists(pk)",
+      ExpressionAttributeValues: { ":title": title },
+    };
+    const TableName = this.#table.name;
+    return this.#table.transactUntilDone([
+      { Update: { TableName, Key, ...held } },
+      { Update: { TableName, ...titled } },
+    ]);
   }
 
   async release(turn: Turn, holder: string): Promise<void> {

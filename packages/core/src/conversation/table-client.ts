@@ -45,11 +45,12 @@ export class TableClient {
     return { Delete: { TableName: this.name, Key, ...condition } };
   }
 
-  /** Done, or not to be done: a condition failed. */
-  async transactUntilDone(list: TransactItem[], signal?: AbortSignal): Promise<void> {
+  /** True: done. False: not to be done, a condition failed. */
+  async transactUntilDone(list: TransactItem[], signal?: AbortSignal): Promise<boolean> {
     for (let lost = 0; ; lost++) {
       const reasons = await this.transact(list, signal);
-      if (!reasons || reasons.some(({ failed }) => failed)) return;
+      if (!reasons) return true;
+      if (reasons.some(({ failed }) => failed)) return false;
       await wait(lost, signal);
     }
   }
