@@ -150,7 +150,8 @@ describe("the API", () => {
   beforeEach(async () => {
     engines = await startEngines();
     const { AUTH_MODE: _, ...env } = engines.env;
-    functions = loadFunctions({ ...env, API_KEYS: apiKeysOf(ada, bob) });
+    const limits = { API_RATE_LIMIT_RPS: `${SETTINGS.perSecond}`, API_RATE_LIMIT_BURST: `${SETTINGS.burst}` };
+    functions = loadFunctions({ ...env, ...limits, API_KEYS: apiKeysOf(ada, bob) });
   });
   afterEach(async () => {
     functions.close();
