@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: { name: "main", include: ["tests/**/*.test.ts"], exclude: [SLOW, "tests/infra/**"] },
       },
-      // `npm run test:slow`: 20,000 requests, a browser, ten seconds by the clock.
+      // `npm run test:slow`: 20,000 requests, a browser, ten seconds by the clock, killed processes.
       { extends: true, test: { name: "slow", include: [SLOW] } },
     ],
   },

@@ -1,5 +1,5 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { chain as Chain } from "@parley/functions/http/api";
+import type { chain as Chain } from "@parley/functions/http/chain";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StartConversationRequestSchema } from "../../packages/functions/src/generated/acai/chat/chat_pb.js";
 import { startEngines } from "../performance/engines.ts";
@@ -352,7 +352,7 @@ describe("what clients put in", () => {
 
   test("a cause of any shape is logged, and breaks no answer", async () => {
     const { output } = load();
-    const { chain } = (await import(new URL("http/api.ts", TASK_ROOT).href)) as { chain: typeof Chain };
+    const { chain } = (await import(new URL("http/chain.ts", TASK_ROOT).href)) as { chain: typeof Chain };
     const circle: Record<string, unknown> = { mark: "c1rcle" };
     circle["self"] = circle;
     const nested = new Error("0uter", { cause: new AggregateError([new Error("1nner")], "m1ddle") });

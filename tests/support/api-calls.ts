@@ -33,7 +33,7 @@ const describe = operation("conversation", "pageToken");
 const whole = operation("conversation");
 
 /** Every route by `METHOD path`: what it takes from a caller with a key, or that it is open to everybody. */
-export const operations: Readonly<Record<string, Operation | "open">> = {
+export const operations: Readonly<Record<string, Operation | "open" | "webhook">> = {
   "POST /v1/conversations": start,
   "POST /v1/conversations/{id}/messages": next,
   "POST /v1/messages": next,
@@ -45,6 +45,7 @@ export const operations: Readonly<Record<string, Operation | "open">> = {
   "POST /twirp/acai.chat.ChatService/ContinueConversation": next,
   "POST /twirp/acai.chat.ChatService/ListConversations": list,
   "POST /twirp/acai.chat.ChatService/DescribeConversation": describe,
+  "POST /telegram/{bot}": "webhook",
   "GET /health": "open",
   "GET /ready": "open",
   "GET /openapi.json": "open",
@@ -61,7 +62,7 @@ export type Endpoint = { route: Route; encoding: Encoding; takes: Operation };
 /** Every route that asks for a key, in every encoding. */
 export const endpoints: readonly Endpoint[] = routes.flatMap((route) => {
   const takes = operations[nameOf(route)];
-  if (takes === undefined || takes === "open") return [];
+  if (takes === undefined || takes === "open" || takes === "webhook") return [];
   const encodings = ENCODINGS.filter((one) => route.path.startsWith("/twirp/") === (one !== "REST"));
   return encodings.map((encoding) => ({ route, encoding, takes }));
 });

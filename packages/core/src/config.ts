@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { AppError } from "./error.ts";
+import type { AllowList, Bot } from "./telegram/bots.ts";
 
 /** An empty variable is an absent one: `.env` files have lines such as `OPENAI_API_KEY=`. */
 const optional = <T extends z.ZodType>(schema: T) =>
@@ -82,6 +83,56 @@ const tools = z.object({
   CIRCUIT_BREAKER_COOLDOWN_SECONDS: withDefault(positive(), 30),
   CIRCUIT_BREAKER_WINDOW_SECONDS: withDefault(positive(), 60),
 });
+
+const listOf = (text: string) =>
+  text
+    .split(",")
+    .map((one) => one.trim())
+    .filter(Boolean);
+
+/** `username=token`, several separated by commas; a token begins with the bot's id. */
+const telegramBot = z
+  .string()
+  .regex(/^@?\w{5,32}=\d{1,20}:[\w-]{10,100}$/, "is not a list of username=token as @BotFather gives them")
+  .transform((pair): Bot => {
+    const [name = "", token = ""] = pair.replace(/^@/, "").split("=");
+    return { name, token, id: Number.parseInt(token, 10) };
+  });
+const idSet = withDefault(z.string(), "")
+  .transform(listOf)
+  .pipe(
+    z.array(
+      z
+        .string()
+        .regex(/^-?\d{1,20}$/, "is not a list of numeric ids")
+        .transform(Number),
+    ),
+  )
+  .transform((ids): ReadonlySet<number> => new Set(ids));
+const telegram = z.object({
+  TELEGRAM_BOTS: z.string().transform(listOf).pipe(z.array(telegramBot).min(1)),
+  TELEGRAM_WEBHOOK_SECRET: z
+    .string()
+    .transform(listOf)
+    .pipe(
+      z
+        .array(z.string().regex(/^[\w-]{16,256}$/, "must be 16 to 256 of A-Z a-z 0-9 _ -"))
+        .min(1)
+        .max(2),
+    ),
+  TELEGRAM_ALLOWED_USERS: idSet,
+  TELEGRAM_ALLOWED_CHATS: idSet,
+  TELEGRAM_API_ROOT: withDefault(url, "https://api.telegram.org"),
+});
+const telegramQueue = z.object({ TELEGRAM_QUEUE_URL: url });
+
+export type TelegramSettings = {
+  bots: readonly Bot[];
+  /** The webhook's secret tokens: the current one, and the previous one while it is being rotated. */
+  secrets: readonly string[];
+  allowed: AllowList;
+  apiRoot: string;
+};
 
 /** A key's id, which owns what the key creates, and the digest of its secret. */
 export type ApiKey = { id: string; sha256: Buffer };
@@ -172,6 +223,20 @@ export class Config {
       baseMs: settings.RETRY_BASE_DELAY_MS,
       capMs: settings.RETRY_MAX_DELAY_MS,
     };
+  }
+
+  get telegram(): TelegramSettings {
+    const settings = parse(telegram, this.#env);
+    return {
+      bots: settings.TELEGRAM_BOTS,
+      secrets: settings.TELEGRAM_WEBHOOK_SECRET,
+      allowed: { users: settings.TELEGRAM_ALLOWED_USERS, chats: settings.TELEGRAM_ALLOWED_CHATS },
+      apiRoot: settings.TELEGRAM_API_ROOT.replace(/\/+$/, ""),
+    };
+  }
+
+  get telegramQueueUrl() {
+    return parse(telegramQueue, this.#env).TELEGRAM_QUEUE_URL;
   }
 
   get tools() {

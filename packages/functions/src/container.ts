@@ -1,13 +1,14 @@
 import { systemClock as clock } from "@parley/core/clock";
-import { Config } from "@parley/core/config";
+import type { Config } from "@parley/core/config";
 import { Conversations } from "@parley/core/conversation/conversations";
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { FastRedis } from "@parley/core/redis/client";
 import { Sessions } from "@parley/core/session/sessions";
-import { environment } from "./environment.ts";
+import { config } from "./config.ts";
 import { Limits } from "./http/limits.ts";
 import { telemetry } from "./observability.ts";
+import { once } from "./once.ts";
 
 /** Turns shorter than this on average are rare: so many are loaded that the window is full without them. */
 const TOKENS_PER_TURN = 100;
@@ -16,17 +17,15 @@ export type Container = {
   config: Config;
   conversations: Conversations;
   limits: Limits;
-  /** What `/ready` looks at. */
-  dependencies: { store: DynamoStore; redis: FastRedis };
+  /** For `/ready`, and for what has state of its own beside the conversations. */
+  dependencies: { store: DynamoStore; redis: FastRedis; dynamo: ReturnType<typeof createDynamoClient> };
 };
-
-/** Settings are there without the rest: what needs no service is answered even when others are wrong or missing. */
-export const config = new Config(environment);
 
 /** The composition root: the one place that names concrete classes together. Built once an instance, at first use. */
 export const container = once((): Container => {
   const redis = new FastRedis({ ...config.redis, clock, telemetry });
-  const store = new DynamoStore({ client: createDynamoClient(), table: config.store.table });
+  const dynamo = createDynamoClient();
+  const store = new DynamoStore({ client: dynamo, table: config.store.table });
   // Loaded with the first turn: listing needs neither the model's key nor its code.
   const assistant = once(() => import("./assistant.ts").then(({ build }) => build(config, redis)));
   const conversations = new Conversations({
@@ -39,13 +38,5 @@ export const container = once((): Container => {
     telemetry,
   });
   const limits = new Limits({ redis, settings: config.rateLimit, telemetry });
-  return { config, conversations, limits, dependencies: { store, redis } };
+  return { config, conversations, limits, dependencies: { store, redis, dynamo } };
 });
-
-function once<T>(build: () => T): () => T {
-  let built: { value: T } | undefined;
-  return () => {
-    built ??= { value: build() };
-    return built.value;
-  };
-}

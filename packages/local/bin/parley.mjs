@@ -18,5 +18,5 @@ if (!existsSync(new URL("node_modules/.bin", root))) {
     `Parley needs Node ${NEEDED}: run it through npm (npm start), which uses the one that npm ci installed; this is Node ${process.versions.node}`,
   );
 } else {
-  await import("../src/main.ts");
+  await import(process.argv[2] === "telegram" ? "../src/telegram/cli.ts" : "../src/main.ts");
 }

@@ -6,6 +6,7 @@ import { banner } from "./banner.ts";
 import type { Settings } from "./env.ts";
 import type { GatewayLog } from "./gateway/server.ts";
 import type { LogFile } from "./log-file.ts";
+import { shareBotApi } from "./shared-bot-api.ts";
 import type { Stack } from "./stack.ts";
 import { startStack } from "./stack.ts";
 import { changesIn } from "./watch.ts";
@@ -54,7 +55,8 @@ async function start({ dataDir, logFile, readSettings }: DevOptions): Promise<St
     const line = logLine(entry);
     if (line !== undefined) process.stdout.write(`${printable(line)}\n`);
   };
-  const stack = await startStack({ ...(await readSettings()), dataDir, log });
+  const stack = await startStack({ ...(await readSettings()), dataDir, telegram: true, log });
+  await shareBotApi(dataDir, stack.botApiUrl);
   stack.gateway.warm("continue-conversation");
   process.stderr.write(banner(stack.summary, stack.startedInMs, process.stderr));
   process.stdout.write(`${curlLine(stack.url)}\n\n`);
@@ -69,7 +71,7 @@ function showError(error: unknown): undefined {
 async function reload(stack: Stack, root: string): Promise<void> {
   const module = pathToFileURL(join(root, "packages/functions/src/api/routes.ts")).href;
   const { routes } = (await import(`${module}?at=${Date.now()}`)) as { routes: readonly Route[] };
-  stack.gateway.reload(routes);
+  stack.reload(routes);
   stack.gateway.warm("continue-conversation");
 }
 

@@ -5,6 +5,7 @@ import type { Gateway, GatewayLog } from "./gateway/server.ts";
 import { startGateway } from "./gateway/server.ts";
 import type { Part, PartSummary } from "./parts.ts";
 import { closeParts, startParts } from "./parts.ts";
+import type { TelegramStack } from "./telegram-stack.ts";
 
 export type StackOptions = {
   /** What they configure is used; what they do not is started here. */
@@ -14,6 +15,8 @@ export type StackOptions = {
   /** The gateway's port; default a free one. */
   port?: number;
   routes?: readonly Route[];
+  /** Whether bots are answered too; default false. */
+  telegram?: boolean;
   log?: (entry: GatewayLog) => void;
 };
 
@@ -21,7 +24,11 @@ export type Stack = {
   /** The API's address. */
   url: string;
   summary: PartSummary[];
-  gateway: Gateway;
+  gateway: Pick<Gateway, "warm">;
+  /** Fresh functions, and if given fresh routes, from now on; what is under way finishes as it is. */
+  reload(routes?: readonly Route[]): void;
+  /** The local Bot API, where there is one. */
+  botApiUrl: string | undefined;
   /** The functions' environment. */
   env: Settings;
   /** Milliseconds from the call until everything listened. */
@@ -39,27 +46,45 @@ const FUNCTIONS = new URL("../../functions/src/", import.meta.url);
 export async function startStack(options: StackOptions): Promise<Stack> {
   const startedAt = performance.now();
   const parts = await startParts(options.env, options.dataDir);
-  const env = functionEnv(options.env, parts);
+  const opened: { close(): Promise<void> }[] = [{ close: () => closeParts(parts) }];
+  // The last first: nothing loses what it stands on.
+  const close = async () => {
+    for (const { close } of opened.toReversed()) await close();
+  };
   try {
     const { routes = apiRoutes, port = 0, log = () => {} } = options;
+    const telegram = options.telegram ? await telegramOf(options.env) : undefined;
+    if (telegram) parts.push(...telegram.parts);
+    const env = functionEnv(options.env, parts);
     const gateway = await startGateway({ routes, taskRoot: FUNCTIONS, env, port, log });
+    opened.push(gateway);
+    const workers = await telegram?.connect({ gatewayUrl: gateway.url, taskRoot: FUNCTIONS, env, log });
+    if (workers) opened.push(workers);
     const key = env["AUTH_MODE"] === "none" ? "no key asked" : "asks for a key of API_KEYS";
     const api: PartSummary = { part: "API", kind: "local", what: `${gateway.url}, ${key}` };
     return {
       url: gateway.url,
       summary: [...parts.map(({ summary }) => summary), api],
       gateway,
+      reload(newRoutes) {
+        gateway.reload(newRoutes);
+        workers?.recycle();
+      },
+      botApiUrl: telegram?.botApiUrl,
       env,
       startedInMs: performance.now() - startedAt,
-      async close() {
-        await gateway.close();
-        await closeParts(parts);
-      },
+      close,
     };
   } catch (error) {
-    await closeParts(parts);
+    await close();
     throw error;
   }
+}
+
+/** Loaded where it is asked for: a question on the command line does not wait for it. */
+async function telegramOf(settings: Settings): Promise<TelegramStack> {
+  const { startTelegram } = await import("./telegram-stack.ts");
+  return startTelegram(settings);
 }
 
 function functionEnv(settings: Settings, parts: readonly Part[]): Settings {

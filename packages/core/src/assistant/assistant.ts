@@ -29,6 +29,8 @@ export type Question = {
   /** Turns before this one, oldest first. */
   history: readonly PastTurn[];
   message: string;
+  /** What the model should know besides, for this question alone. */
+  context?: string | undefined;
   deadline: Deadline;
 };
 
@@ -70,18 +72,20 @@ export class Assistant {
   }
 
   /** @throws AppError when there is no answer: deadline_exceeded, unavailable, resource_exhausted, failed_precondition */
-  async reply({ platform, history, message, deadline }: Question): Promise<Answer> {
+  async reply({ platform, history, message, context, deadline }: Question): Promise<Answer> {
     const prompt = promptFor(platform);
     const steps: Step[] = [];
     const usage: Usage = { input: 0, output: 0, cached: 0 };
-    const fixed = estimateTokens(prompt.text) + estimateTokens(JSON.stringify(this.#tools.definitions));
+    // Last, so that the prompt before it stays the same for everybody: providers cache by prefix.
+    const instructions = context ? `${prompt.text}\n\n${context}` : prompt.text;
+    const fixed = estimateTokens(instructions) + estimateTokens(JSON.stringify(this.#tools.definitions));
     const own: Item = { type: "message", role: "user", content: message };
     const past = newestThatFit(history, this.#maxContextTokens - fixed - estimateItems([own]));
     let firstCounted = 0;
     for (let round = 0; round <= MAX_ROUNDS; round++) {
       const response = await this.#ask(
         {
-          instructions: prompt.text,
+          instructions,
           items: [...past, own, ...steps],
           tools: this.#tools.definitions,
           toolChoice: round < MAX_ROUNDS ? "auto" : "none",

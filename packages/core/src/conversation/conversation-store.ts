@@ -89,6 +89,15 @@ export interface ConversationStore {
     signal?: AbortSignal,
   ): Promise<string | undefined>;
 
+  /**
+   * The chat leaves its conversation for one that nobody has begun yet; so whoever still remembers the old one (a cache)
+   * is told on its next turn that the chat has moved.
+   */
+  leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void>;
+
+  /** The chat's whereabouts under another chat id, unless that one is in a conversation already. */
+  moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void>;
+
   /** An owner's conversations, newest activity first. May lag behind a write by a moment. */
   list(owner: string, page: PageRequest): Promise<Page<Conversation>>;
 

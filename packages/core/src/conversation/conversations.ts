@@ -25,8 +25,13 @@ type Ask = {
   message: string;
   /** The client's name for this turn; sent again it gets the same answer. A fresh one when absent. */
   turnId?: string | undefined;
+  /** What the model should know besides, for this turn alone; it is not stored. */
+  context?: string | undefined;
   deadline: Deadline;
 };
+/** What a turn needs to be answered. */
+type Call = Pick<Ask, "context" | "deadline">;
+
 export type StartRequest = Ask & { session?: SessionMetadata | undefined };
 export type ContinueRequest = Ask & { conversationId: string };
 export type ConverseRequest = Ask & { session: SessionMetadata };
@@ -52,7 +57,7 @@ export type TurnResult = {
  */
 export class Conversations {
   readonly #store: ConversationStore;
-  readonly #sessions: Pick<Sessions, "forget">;
+  readonly #sessions: Pick<Sessions, "forget" | "resolve">;
   readonly #beginner: TurnBeginner;
   readonly #assistant: Pick<Assistant, "reply">;
   readonly #titles: Pick<Titles, "title">;
@@ -93,6 +98,29 @@ export class Conversations {
   /** The next turn of the conversation that the chat is in, or the first of a new one. */
   converse({ session, ...ask }: ConverseRequest): Promise<TurnResult> {
     return this.#turn({ kind: "session", session }, ask);
+  }
+
+  /** The conversation that a chat is in. */
+  async session(
+    owner: string,
+    session: SessionMetadata,
+    { signal }: Deadline,
+  ): Promise<Conversation | undefined> {
+    const resolved = await this.#sessions.resolve(owner, session, signal);
+    const head = resolved && (await this.#store.load(resolved.conversationId, 0, signal));
+    return head?.conversation.owner === owner ? head.conversation : undefined;
+  }
+
+  /** The chat's next message begins a new conversation. */
+  async startOver(owner: string, session: SessionMetadata): Promise<void> {
+    await this.#store.leaveSession(owner, session, this.#clock.now());
+    await this.#sessions.forget(owner, session);
+  }
+
+  /** The chat goes on under another id, its conversation with it. */
+  async moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
+    await this.#store.moveSession(owner, from, to);
+    await this.#sessions.forget(owner, from);
   }
 
   /** The owner's conversations, newest activity first. */
@@ -163,23 +191,24 @@ export class Conversations {
       deadline,
     });
     const { turn } = begun;
-    if (begun.outcome === "begun") return this.#answer(turn, lease.holder, past, deadline);
+    if (begun.outcome === "begun") return this.#answer(turn, lease.holder, past, ask);
     if (turn.digest !== digest) {
       throw new AppError("already_exists", "This idempotency key was used for another message.", {
         meta: { header: "idempotency-key" },
       });
     }
-    return turn.reply ? this.#replay(turn) : this.#takeOver(turn, deadline);
+    return turn.reply ? this.#replay(turn) : this.#takeOver(turn, ask);
   }
 
   /** Completes a turn that a crash or a failure left open. */
-  async #takeOver(turn: Turn, deadline: Deadline): Promise<TurnResult> {
+  async #takeOver(turn: Turn, call: Call): Promise<TurnResult> {
+    const { deadline } = call;
     const now = this.#clock.now();
     if (turn.lease && turn.lease.until > now) throw inProgress(turn.lease.until - now);
     const lease = this.#newLease(deadline);
     const claimed = await this.#store.claim(turn, lease, now, deadline.signal);
     if (!claimed) return this.#afterLoss(turn);
-    return this.#answer(claimed, lease.holder, this.#pastOf(turn, deadline), deadline);
+    return this.#answer(claimed, lease.holder, this.#pastOf(turn, deadline), call);
   }
 
   async #pastOf({ conversationId, seq }: Turn, { signal }: Deadline): Promise<Past> {
@@ -192,18 +221,13 @@ export class Conversations {
     return { turns, title, platform };
   }
 
-  async #answer(
-    turn: Turn,
-    holder: string,
-    before: Past | Promise<Past>,
-    deadline: Deadline,
-  ): Promise<TurnResult> {
+  async #answer(turn: Turn, holder: string, before: Past | Promise<Past>, call: Call): Promise<TurnResult> {
     let platform = "";
     try {
       const past = await before;
       platform = past.platform;
-      const titling = past.title === undefined ? this.#titles.title(turn.message, deadline) : undefined;
-      const reply = await this.#ask(turn.message, past, deadline);
+      const titling = past.title === undefined ? this.#titles.title(turn.message, call.deadline) : undefined;
+      const reply = await this.#ask(turn.message, past, call);
       const title = (await titling) ?? past.title;
       const stored = await this.#telemetry.step("store complete", () =>
         this.#store.complete(turn, holder, reply, titling && title),
@@ -223,7 +247,7 @@ export class Conversations {
     return this.#afterLoss(turn);
   }
 
-  async #ask(message: string, past: Past, deadline: Deadline): Promise<Reply> {
+  async #ask(message: string, past: Past, { context, deadline }: Call): Promise<Reply> {
     const history = past.turns.map(({ message, reply }) => ({
       message,
       steps: reply?.steps ?? [],
@@ -231,7 +255,7 @@ export class Conversations {
       tokens: reply?.tokens,
     }));
     const answer = await this.#telemetry.step("assistant reply", () =>
-      this.#assistant.reply({ platform: past.platform, history, message, deadline }),
+      this.#assistant.reply({ platform: past.platform, history, message, context, deadline }),
     );
     const at = this.#clock.now();
     return { ...answer, messageId: newMessageId(at), at };

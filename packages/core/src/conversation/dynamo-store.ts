@@ -1,7 +1,7 @@
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import * as z from "zod";
 import { AppError } from "../error.ts";
-import { isConversationId } from "../id.ts";
+import { isConversationId, newConversationId } from "../id.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import { beginItems, newestTurnCount, openTurn } from "./dynamo-begin.ts";
 import * as items from "./dynamo-items.ts";
@@ -124,6 +124,27 @@ export class DynamoStore implements ConversationStore {
     return item && (item["active_at"] as number) >= activeSince
       ? (item["conversation_id"] as string)
       : undefined;
+  }
+
+  async leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void> {
+    const Item = {
+      ...items.sessionKey(owner, session),
+      conversation_id: newConversationId(now),
+      user_id: session.userId,
+      active_at: now,
+    };
+    await this.#table.transactUntilDone([{ Put: { TableName: this.#table.name, Item } }]);
+  }
+
+  async moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
+    const item = await this.#table.get(items.sessionKey(owner, from));
+    if (!item) return;
+    const Item = { ...item, ...items.sessionKey(owner, to) };
+    const TableName = this.#table.name;
+    await this.#table.transactUntilDone([
+      this.#table.delete(items.sessionKey(owner, from)),
+      { Put: { TableName, Item, ConditionExpression: "attribute_not_exists(pk)" } },
+    ]);
   }
 
   async list(owner: string, { size, token }: PageRequest): Promise<Page<Conversation>> {

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { AppError } from "@parley/core/error";
 import { environment } from "../environment.ts";
-import { chain } from "../http/api.ts";
+import { chain } from "../http/chain.ts";
 import type { ApiEvent, ApiResult } from "../http/event.ts";
 import { openApiDocument } from "./openapi.ts";
 

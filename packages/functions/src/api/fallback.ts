@@ -1,6 +1,6 @@
 import { AppError } from "@parley/core/error";
-import { config } from "../container.ts";
-import { chain } from "../http/api.ts";
+import { config } from "../config.ts";
+import { chain } from "../http/chain.ts";
 import { corsHeaders } from "../http/response-headers.ts";
 
 const METHODS = "GET, POST, DELETE, OPTIONS";

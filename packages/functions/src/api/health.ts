@@ -1,6 +1,5 @@
-import { container } from "../container.ts";
 import { environment } from "../environment.ts";
-import { chain } from "../http/api.ts";
+import { chain } from "../http/chain.ts";
 import { probe } from "../http/probe.ts";
 
 /** `GET /health`: this function answers; asks nobody. `GET /ready`: whether the services behind it do. */
@@ -9,6 +8,8 @@ export const handler = chain().handler(async (event) => {
     const { PARLEY_VERSION: version = "dev", AWS_REGION: region = "" } = environment;
     return json(200, { status: "ok", version, region });
   }
+  // Only here, for `/health` starts without what it does not ask.
+  const { container } = await import("../container.ts");
   const { store, redis } = container().dependencies;
   const [storeState, redisState] = await Promise.all([
     probe((signal) => store.ping(signal)),

@@ -26,6 +26,7 @@ export const routes: readonly Route[] = [
   twirp("ContinueConversation", "continue-conversation"),
   twirp("ListConversations", "list-conversations"),
   twirp("DescribeConversation", "describe-conversation"),
+  { method: "POST", path: "/telegram/{bot}", name: "telegram-webhook", entry: "telegram/webhook.ts" },
   route("GET", "/health", "health"),
   route("GET", "/ready", "health"),
   route("GET", "/openapi.json", "docs"),

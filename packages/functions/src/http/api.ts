@@ -1,48 +1,20 @@
-import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
-import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
-import middy from "@middy/core";
 import { AppError } from "@parley/core/error";
-import { Deadline, deadlineExceeded } from "@parley/core/resilience/deadline";
+import { Deadline } from "@parley/core/resilience/deadline";
 import type { Context } from "aws-lambda";
 import type * as z from "zod";
-import { type Container, config, container } from "../container.ts";
-import { logger, metrics, telemetry, tracer } from "../observability.ts";
+import { type Container, container } from "../container.ts";
+import { telemetry } from "../observability.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyLimits, jsonBody } from "./body.ts";
+import { chain } from "./chain.ts";
 import { check } from "./check.ts";
-import { type ApiEvent, type ApiResult, isTwirp } from "./event.ts";
+import { type ApiEvent, isTwirp } from "./event.ts";
 import { turnIdOf } from "./idempotency.ts";
 import { rateLimit } from "./rate-limit.ts";
-import { recover } from "./recover.ts";
-import { requestLog } from "./request-log.ts";
-import { responseHeaders } from "./response-headers.ts";
 import { readRest, writeRest } from "./rest.ts";
 
 /** Time kept back from Lambda's for storing the reply and answering, in milliseconds. */
 const ANSWER_MARGIN_MS = 3_000;
-/** When even that is over, the client still gets an answer and the logs and metrics are written. */
-const LAST_WORD_MS = 300;
-
-const tracing = tracer
-  ? (await import("@aws-lambda-powertools/tracer/middleware")).captureLambdaHandler(tracer, {
-      captureResponse: false,
-    })
-  : [];
-
-/** The Middy chain of every function of the API, in the order of the seed: metrics, tracing, logging, recovery. */
-export const chain = () =>
-  middy<ApiEvent, ApiResult>({
-    timeoutEarlyInMillis: LAST_WORD_MS,
-    timeoutEarlyResponse: () => {
-      throw deadlineExceeded();
-    },
-  })
-    .use(logMetrics(metrics, { captureColdStartMetric: true }))
-    .use(tracing)
-    .use(injectLambdaContext(logger, { resetKeys: true }))
-    .use(requestLog(logger, telemetry))
-    .use(responseHeaders(config))
-    .use(recover(logger));
 
 export type Call = {
   /** Who asks: everything is read and written as this owner's. */

@@ -26,7 +26,7 @@ const tooBig = (what: string) =>
   new AppError("invalid_argument", `The body must not be ${what}.`, { meta: { argument: "body" } });
 
 /** The deepest nesting of a JSON text, brackets within strings not counted. */
-function depthOf(text: string): number {
+export function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
   let inString = false;

@@ -87,7 +87,8 @@ function forwardedHeaders(request: HttpRequest, sourceIp: string, now: Date): Re
   return headers;
 }
 
-function newTraceId(now: Date): string {
+/** A trace that begins here, as in `x-amzn-trace-id`. */
+export function newTraceId(now: Date): string {
   const seconds = Math.floor(now.getTime() / 1000);
   return `Root=1-${seconds.toString(16)}-${randomBytes(12).toString("hex")}`;
 }

@@ -17,7 +17,8 @@ export type Instance = {
   exited: Promise<void>;
   /** One at a time. Never rejects. */
   invoke(invocation: Omit<Invocation, "deadline">): Promise<Outcome>;
-  close(): Promise<void>;
+  /** Ends the thread, in whatever it does; an invocation under way ends as a crash with `cause` for its message. */
+  close(cause?: string): Promise<void>;
 };
 
 /**
@@ -100,8 +101,8 @@ export function startInstance({ data, env, timeoutMs, onOutput }: InstanceOption
     ready: ready.promise,
     exited: exited.promise,
     invoke,
-    async close() {
-      kill("closed");
+    async close(cause = "closed") {
+      kill(cause);
       await exited.promise;
     },
   };

@@ -27,8 +27,11 @@ export type PoolOptions = {
 export type Completion = { outcome: Outcome; coldStartMs?: number };
 
 export type Pool = {
-  /** Runs the event (JSON) on an idle or new instance, else queues it. Never rejects. */
-  invoke(event: string, traceId: string): Promise<Completion>;
+  /**
+   * Runs the event (JSON) on an idle or new instance, else queues it. Aborting `signal` kills the instance that runs
+   * it, wherever it is, and ends the invocation as a crash. Never rejects.
+   */
+  invoke(event: string, traceId: string, signal?: AbortSignal): Promise<Completion>;
   /** Starts one instance ahead of the first request. */
   warm(): void;
   /** Lets every instance finish what it does and end; later invocations load the module anew. */
@@ -36,7 +39,17 @@ export type Pool = {
   close(): Promise<void>;
 };
 
-type Job = { event: string; traceId: string; resolve: (done: Completion) => void; timer: NodeJS.Timeout };
+type Job = {
+  event: string;
+  traceId: string;
+  resolve: (done: Completion) => void;
+  timer: NodeJS.Timeout;
+  /** Ends it where it is: in the queue, or on an instance. */
+  kill: () => void;
+};
+
+const CLOSED = "the function is closed";
+const KILLED = "killed";
 
 type Member = {
   instance: Instance;
@@ -124,10 +137,12 @@ export function createPool(options: PoolOptions): Pool {
     const { coldStartMs } = member;
     member.coldStartMs = undefined;
     const { event, traceId } = job;
+    job.kill = () => void member.instance.close(KILLED);
     const outcome = await member.instance.invoke({ event, traceId, awsRequestId: randomUUID() });
+    job.kill = () => {};
     job.resolve({ outcome, ...(coldStartMs === undefined ? {} : { coldStartMs }) });
     if (outcome.kind !== "result" && !closed) {
-      const message = describe(outcome, timeoutMs);
+      const message = describeFailure(outcome, timeoutMs);
       log({ type: "failure", reason: outcome.kind, functionName, instance: member.number, message });
     }
     if (outcome.kind === "crash" || outcome.kind === "timeout") member.retired = true;
@@ -136,15 +151,26 @@ export function createPool(options: PoolOptions): Pool {
     dispatch();
   }
 
-  function enqueue(event: string, traceId: string): Promise<Completion> {
+  function enqueue(event: string, traceId: string, signal?: AbortSignal): Promise<Completion> {
     const { promise, resolve } = Promise.withResolvers<Completion>();
-    if (closed) return Promise.resolve({ outcome: { kind: "crash", message: "the gateway is closed" } });
-    // API Gateway gives up on the whole integration after its timeout, whether or not the function has begun.
-    const timer = setTimeout(() => {
-      queue.splice(queue.indexOf(job), 1);
-      resolve({ outcome: { kind: "timeout" } });
-    }, timeoutMs);
-    const job: Job = { event, traceId, resolve, timer };
+    if (closed) return Promise.resolve({ outcome: { kind: "crash", message: CLOSED } });
+    if (signal?.aborted) return Promise.resolve({ outcome: { kind: "crash", message: KILLED } });
+    function leaveQueue(outcome: Outcome): void {
+      const at = queue.indexOf(job);
+      if (at === -1) return;
+      queue.splice(at, 1);
+      clearTimeout(job.timer);
+      resolve({ outcome });
+    }
+    const job: Job = {
+      event,
+      traceId,
+      resolve,
+      // API Gateway gives up on the whole integration after its timeout, whether or not the function has begun.
+      timer: setTimeout(() => leaveQueue({ kind: "timeout" }), timeoutMs),
+      kill: () => leaveQueue({ kind: "crash", message: KILLED }),
+    };
+    signal?.addEventListener("abort", () => job.kill(), { once: true });
     queue.push(job);
     dispatch();
     return promise;
@@ -163,17 +189,18 @@ export function createPool(options: PoolOptions): Pool {
     },
     async close() {
       closed = true;
-      const message = "the gateway is closed";
       for (let job = nextJob(); job !== undefined; job = nextJob()) {
-        job.resolve({ outcome: { kind: "crash", message } });
+        job.resolve({ outcome: { kind: "crash", message: CLOSED } });
       }
       await Promise.all([...members].map((member) => member.instance.close()));
     },
   };
 }
 
-function describe(outcome: Exclude<Outcome, { kind: "result" }>, timeoutMs: number): string {
-  if (outcome.kind === "timeout") return `timed out after ${timeoutMs} ms`;
+/** What ended an invocation without a result, for logs and errors. */
+export function describeFailure(outcome: Exclude<Outcome, { kind: "result" }>, timeoutMs?: number): string {
+  if (outcome.kind === "timeout")
+    return `timed out${timeoutMs === undefined ? "" : ` after ${timeoutMs} ms`}`;
   if (outcome.kind === "crash") return outcome.message;
   return outcome.error.trace.join("\n") || `${outcome.error.errorType}: ${outcome.error.errorMessage}`;
 }

@@ -3,12 +3,11 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
+import { ACCOUNT_ID, createFunction } from "./function.ts";
 import { splitUrl, toEvent } from "./http-event.ts";
 import type { HttpResult } from "./http-result.ts";
 import { toHttpResult } from "./http-result.ts";
 import type { FunctionLog, Pool } from "./pool.ts";
-import { createPool } from "./pool.ts";
 import type { Outcome } from "./protocol.ts";
 import type { Route } from "./route-table.ts";
 import { matchRoute } from "./route-table.ts";
@@ -53,8 +52,6 @@ export type Gateway = {
 /** API Gateway's limit on a request's body, in bytes. */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
-const ACCOUNT_ID = "000000000000";
-
 /** An HTTP API of API Gateway with Lambda-like functions behind it, on 127.0.0.1. Rejects when the port is taken. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = options.log ?? (() => {});
@@ -63,7 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   function poolOf(route: Route): Pool {
     const key = `${route.name} ${route.entry}`;
-    const pool = pools.get(key) ?? createFunction(route, options);
+    const pool = pools.get(key) ?? createFunction({ ...options, name: route.name, entry: route.entry });
     pools.set(key, pool);
     return pool;
   }
@@ -129,36 +126,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await Promise.all([closed, ...[...pools.values()].map((pool) => pool.close())]);
     },
   };
-}
-
-/** The pool of one function, with the environment variables that Lambda sets. */
-function createFunction(route: Route, options: GatewayOptions): Pool {
-  const { env, taskRoot, timeoutMs = 29_000, maxInstances = 4, memoryMb = 1024, log = () => {} } = options;
-  const region = env["AWS_REGION"] ?? "us-east-1";
-  return createPool({
-    functionName: route.name,
-    module: new URL(route.entry, taskRoot).href,
-    timeoutMs,
-    memoryMb,
-    maxInstances,
-    region,
-    accountId: ACCOUNT_ID,
-    log,
-    env: {
-      ...env,
-      AWS_REGION: region,
-      AWS_DEFAULT_REGION: region,
-      AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
-      AWS_LAMBDA_FUNCTION_NAME: route.name,
-      AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
-      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
-      AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
-      AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${route.name}`,
-      LAMBDA_TASK_ROOT: fileURLToPath(taskRoot),
-      TZ: "UTC",
-      _HANDLER: route.entry.replace(/\.[cm]?[jt]s$/, ".handler"),
-    },
-  });
 }
 
 function answerOf(outcome: Outcome): HttpResult {

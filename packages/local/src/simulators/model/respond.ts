@@ -1,6 +1,7 @@
 import type { Utterance } from "./completion.ts";
 import { isObject, type Json } from "./json.ts";
 import { isTitleRequest, titleOf } from "./title.ts";
+import { essayStep } from "./topics/essay.ts";
 import { holidaysStep } from "./topics/holidays.ts";
 import { otherToolStep } from "./topics/other-tool.ts";
 import type { Situation, Step } from "./topics/step.ts";
@@ -50,7 +51,9 @@ function plan(messages: readonly ChatMessage[], situation: Situation): Step[] {
   const steps = asks.map((ask) =>
     ask.topic === "weather" ? weather.get(ask) : stepFor(ask, memory, situation),
   );
-  const known = [...steps, otherToolStep(last, situation)].filter((step) => step !== undefined);
+  const known = [...steps, essayStep(last), otherToolStep(last, situation)].filter(
+    (step) => step !== undefined,
+  );
   return known.length > 0 ? known : [talkStep(last, situation)];
 }
 

@@ -1,0 +1,81 @@
+import { type DynamoDBDocumentClient, GetCommand, PutCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
+import type { Clock } from "../clock.ts";
+import type { Outbox, OutboxEntry, PartState } from "./outbox.ts";
+
+/** Telegram delivers an update again for 24 hours; twice that, in seconds. */
+const KEPT_S = 48 * 3_600;
+
+/** `Outbox` in the conversations' table: pk `OUTBOX#{id}`, sk `OUTBOX`, removed by the table's TTL. */
+export class DynamoOutbox implements Outbox {
+  readonly #client: Pick<DynamoDBDocumentClient, "send">;
+  readonly #table: string;
+  readonly #clock: Clock;
+
+  constructor(options: { client: Pick<DynamoDBDocumentClient, "send">; table: string; clock: Clock }) {
+    this.#client = options.client;
+    this.#table = options.table;
+    this.#clock = options.clock;
+  }
+
+  async get(id: string): Promise<OutboxEntry | undefined> {
+    const { Item } = await this.#client.send(
+      new GetCommand({ TableName: this.#table, Key: keyOf(id), ConsistentRead: true }),
+    );
+    return Item?.["entry"] as OutboxEntry | undefined;
+  }
+
+  async open(entry: OutboxEntry) {
+    const [first, ...rest] = entry.parts;
+    const parts = first ? [{ ...first, state: "sending" as const }, ...rest] : [];
+    const stored = { ...entry, parts };
+    const created = await this.#unlessRefused(
+      new PutCommand({
+        TableName: this.#table,
+        Item: { ...keyOf(entry.id), entry: stored, expires_at: Math.ceil(this.#clock.now() / 1000) + KEPT_S },
+        ConditionExpression: "attribute_not_exists(pk)",
+      }),
+    );
+    if (created) return { entry: stored, created };
+    const standing = await this.get(entry.id);
+    if (!standing) throw new Error(`the outbox entry ${entry.id} came and went`);
+    return { entry: standing, created };
+  }
+
+  take(id: string, index: number): Promise<boolean> {
+    return this.#move(id, index, "pending", "sending", false);
+  }
+
+  settle(id: string, index: number, state: PartState, next: boolean): Promise<boolean> {
+    return this.#move(id, index, "sending", state, next);
+  }
+
+  #move(id: string, index: number, from: PartState, to: PartState, next: boolean): Promise<boolean> {
+    const following = next ? `, entry.parts[${index + 1}].#state = :sending` : "";
+    return this.#unlessRefused(
+      new UpdateCommand({
+        TableName: this.#table,
+        Key: keyOf(id),
+        UpdateExpression: `SET entry.parts[${index}].#state = :to${following}`,
+        ConditionExpression: `entry.parts[${index}].#state = :from${next ? ` AND entry.parts[${index + 1}].#state = :pending` : ""}`,
+        ExpressionAttributeNames: { "#state": "state" },
+        ExpressionAttributeValues: {
+          ":from": from,
+          ":to": to,
+          ...(next ? { ":sending": "sending", ":pending": "pending" } : {}),
+        },
+      }),
+    );
+  }
+
+  async #unlessRefused(command: PutCommand | UpdateCommand): Promise<boolean> {
+    try {
+      await this.#client.send(command as UpdateCommand);
+      return true;
+    } catch (error) {
+      if (error instanceof Error && error.name === "ConditionalCheckFailedException") return false;
+      throw error;
+    }
+  }
+}
+
+const keyOf = (id: string) => ({ pk: `OUTBOX#${encodeURIComponent(id)}`, sk: "OUTBOX" });

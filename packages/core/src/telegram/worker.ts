@@ -1,0 +1,275 @@
+import { setInterval } from "node:timers/promises";
+import type { Message, Update } from "grammy/types";
+import type { Clock } from "../clock.ts";
+import type { Conversations } from "../conversation/conversations.ts";
+import type { SessionMetadata } from "../conversation/types.ts";
+import { type AppError, isAppError } from "../error.ts";
+import { Deadline } from "../resilience/deadline.ts";
+import type { Telemetry } from "../telemetry.ts";
+import { shorten } from "../text.ts";
+import type { TelegramClient } from "./api.ts";
+import { type Bot, ownerOf } from "./bots.ts";
+import type { ChatState } from "./chat-state.ts";
+import { Delivery } from "./delivery.ts";
+import type { Outbox } from "./outbox.ts";
+import { plainParts, type RenderedPart, renderMarkdown } from "./render/index.ts";
+import { type Plan, planFor } from "./routing.ts";
+import { texts } from "./texts.ts";
+import { type Place, placeKey, placeOf } from "./update.ts";
+
+/** After so many receives without an answer the user is told, and the message goes to the dead-letter queue. */
+export const MAX_ATTEMPTS = 3;
+const STOP_CHECK_EVERY_MS = 2_000;
+/** A chat action lasts five seconds; the receiver has sent the first. */
+const CHECKS_PER_TYPING = 2;
+/** Time kept back from the model for storing and sending its answer, in milliseconds. */
+const SEND_MARGIN_MS = 10_000;
+const MAX_NAME_LENGTH = 64;
+
+/** A message that could not be answered; the queue keeps it as a dead letter. */
+export class PoisonedError extends Error {
+  override readonly name = "PoisonedError";
+}
+
+export type { Update };
+
+export type WorkerOptions = {
+  bot: Bot;
+  api: Pick<TelegramClient, "send" | "typing" | "raw">;
+  conversations: Pick<Conversations, "converse" | "session" | "startOver" | "moveSession">;
+  outbox: Outbox;
+  chats: ChatState;
+  clock: Clock;
+  telemetry: Telemetry;
+};
+
+/** Answers the queued updates of one bot: one at a time for each place, in order, each once. */
+export class TelegramWorker {
+  readonly #options: WorkerOptions;
+  readonly #delivery: Delivery;
+  readonly #owner: string;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#delivery = new Delivery(options);
+    this.#owner = ownerOf(options.bot);
+  }
+
+  /**
+   * @param receives how often the queue has handed this update out, from 1
+   * @param deadline by when all has to be over, the sending included
+   * @throws to get it again: when another attempt may succeed, or to have it kept as a dead letter
+   */
+  async handle(update: Update, receives: number, deadline: Deadline): Promise<void> {
+    const message = update.message ?? update.edited_message;
+    if (!message) return;
+    const place = placeOf(message);
+    const id = `telegram:${this.#options.bot.name}:${update.update_id}`;
+    // Of an earlier attempt: its words stand, whatever the model would say now.
+    const standing = await this.#options.outbox.get(id);
+    if (standing) return this.#deliver(await this.#delivery.deliver(standing, false, deadline), place);
+    const given =
+      receives > MAX_ATTEMPTS
+        ? plainParts(texts.failed)
+        : await this.#answer(update, message, place, id, deadline);
+    if (given && given.length > 0) {
+      const replyTo = message.chat.type === "private" ? undefined : message.message_id;
+      const parts = given.map((part) => ({ ...part, state: "pending" as const }));
+      const { entry, created } = await this.#options.outbox.open({ id, place, replyTo, parts });
+      await this.#deliver(await this.#delivery.deliver(entry, created, deadline), place);
+    }
+    if (receives > MAX_ATTEMPTS) throw new PoisonedError(`no answer after ${MAX_ATTEMPTS} attempts`);
+  }
+
+  async #deliver(
+    { forbidden, migratedTo }: Awaited<ReturnType<Delivery["deliver"]>>,
+    place: Place,
+  ): Promise<void> {
+    const { chats, clock, telemetry } = this.#options;
+    if (migratedTo !== undefined) await this.#migrate(place, migratedTo);
+    if (!forbidden) return;
+    telemetry.count("TelegramForbidden");
+    await chats.forbid(place, Math.floor(clock.now() / 1000));
+  }
+
+  /** What to say; nothing for what was stopped, or has nobody to hear it. */
+  async #answer(
+    update: Update,
+    message: Message,
+    place: Place,
+    id: string,
+    deadline: Deadline,
+  ): Promise<RenderedPart[] | undefined> {
+    const { api, bot, chats } = this.#options;
+    const said = { messageId: message.message_id, text: message.text ?? "", updateId: update.update_id };
+    if (update.message) await chats.remember(place, said);
+    else if (!(await chats.isNewsOfLast(place, said))) return undefined;
+    const plan = await planFor(update, api.raw, bot);
+    if (plan.kind !== "ask") return this.#say(plan, message, place, deadline);
+    const [isForbidden, isStopped] = await Promise.all([
+      chats.isForbidden(place, message.date),
+      chats.isStopped(place, update.update_id),
+    ]);
+    if (isForbidden || isStopped) return undefined;
+    return this.#ask(plan.message, update.update_id, message, place, id, deadline);
+  }
+
+  async #say(
+    plan: Exclude<Plan, { kind: "ask" }>,
+    message: Message,
+    place: Place,
+    deadline: Deadline,
+  ): Promise<RenderedPart[] | undefined> {
+    switch (plan.kind) {
+      case "say":
+        return plainParts(plan.text);
+      case "new":
+        await this.#options.conversations.startOver(this.#owner, sessionOf(message, place));
+        return plainParts(texts.new);
+      case "status":
+        return plainParts(await this.#status(sessionOf(message, place), deadline));
+      case "migrate":
+        await this.#migrate(place, plan.to);
+        return undefined;
+      case "nothing":
+        return undefined;
+    }
+  }
+
+  async #ask(
+    text: string,
+    updateId: number,
+    message: Message,
+    place: Place,
+    turnId: string,
+    deadline: Deadline,
+  ): Promise<RenderedPart[] | undefined> {
+    const { conversations, telemetry } = this.#options;
+    const stop = new AbortController();
+    const done = new AbortController();
+    const watching = this.#whileWorking(
+      place,
+      updateId,
+      stop,
+      AbortSignal.any([done.signal, deadline.signal]),
+    );
+    try {
+      const { reply } = await conversations.converse({
+        owner: this.#owner,
+        turnId,
+        session: sessionOf(message, place),
+        message: withSender(text, message, this.#options.bot),
+        context: contextOf(message),
+        deadline: new Deadline(deadline.remaining() - SEND_MARGIN_MS, {
+          clock: this.#options.clock,
+          signal: AbortSignal.any([stop.signal, deadline.signal]),
+        }),
+      });
+      return stop.signal.aborted ? undefined : await partsOf(reply.text);
+    } catch (error) {
+      if (stop.signal.aborted) return undefined;
+      if (!isAppError(error) || !isFinal(error)) throw error;
+      telemetry.warn("a message was answered with a sentence about a failure", { error });
+      return plainParts(sentenceFor(error));
+    } finally {
+      done.abort();
+      await watching;
+    }
+  }
+
+  /** Shows that the bot works, and watches for `/stop`, until `over`. Never throws. */
+  async #whileWorking(
+    place: Place,
+    updateId: number,
+    stop: AbortController,
+    over: AbortSignal,
+  ): Promise<void> {
+    const { api, chats } = this.#options;
+    let checks = 0;
+    try {
+      for await (const _ of setInterval(STOP_CHECK_EVERY_MS, undefined, { signal: over })) {
+        if (await chats.isStopped(place, updateId)) return stop.abort();
+        checks += 1;
+        if (checks % CHECKS_PER_TYPING === 0) await api.typing(place, over);
+      }
+    } catch {
+      // The interval ends by its signal, which is how the work's end is told.
+    }
+  }
+
+  async #status(session: SessionMetadata, deadline: Deadline): Promise<string> {
+    const conversation = await this.#options.conversations.session(this.#owner, session, deadline);
+    if (!conversation) return "No conversation is open: your next message begins one.";
+    const minutes = Math.floor((this.#options.clock.now() - conversation.lastActivity) / 60_000);
+    return [
+      `Conversation: ${conversation.title ?? "not titled yet"}`,
+      `Messages from you: ${conversation.turnCount}`,
+      `Last one: ${minutes < 1 ? "just now" : `${minutes} min ago`}`,
+    ].join("\n");
+  }
+
+  #migrate(place: Place, to: number): Promise<void> {
+    const from = { platform: PLATFORM, chatId: placeKey(place), userId: "" };
+    const target = { ...from, chatId: placeKey({ ...place, chat: to }) };
+    return this.#options.conversations.moveSession(this.#owner, from, target);
+  }
+}
+
+/** An answer always is one: of a text in which nothing is to be seen, the text as it is, or else a sentence. */
+async function partsOf(reply: string): Promise<RenderedPart[]> {
+  const parts = await renderMarkdown(reply);
+  if (parts.length > 0) return parts;
+  const plain = plainParts(reply);
+  return plain.length > 0 ? plain : plainParts(texts.failed);
+}
+
+const PLATFORM = "telegram";
+
+const sessionOf = ({ from }: Message, place: Place): SessionMetadata => ({
+  platform: PLATFORM,
+  chatId: placeKey(place),
+  userId: String(from?.id ?? ""),
+});
+
+/** In a group the model has to know who speaks; the mention of the bot itself says nothing. */
+function withSender(text: string, { chat, from, sender_chat }: Message, bot: Bot): string {
+  if (chat.type === "private") return text;
+  const words = text.replaceAll(new RegExp(`@${bot.name}\\b`, "gi"), "").trim() || text;
+  const name = from ? [from.first_name, from.last_name].filter(Boolean).join(" ") : sender_chat?.title;
+  // A name that closes its bracket could speak for somebody else.
+  const written = shorten((name ?? "").replaceAll(/[[\]]/g, " "), MAX_NAME_LENGTH);
+  return `[${written || "Somebody"}] ${words}`;
+}
+
+/** What the model should know besides the message. */
+function contextOf({ chat, from }: Message): string {
+  const lines = [];
+  if (chat.type !== "private") {
+    lines.push(
+      "This is a group chat: each message begins with its sender's name in brackets. Answer without one.",
+    );
+  }
+  const language = from?.language_code;
+  if (language !== undefined && /^[A-Za-z-]{2,35}$/.test(language)) {
+    lines.push(
+      `The user's Telegram is set to the language "${language}"; answer in the language of the message, or in that one when in doubt.`,
+    );
+  }
+  return lines.join("\n");
+}
+
+/** Failures that the same message would meet again. */
+const FINAL = new Set([
+  "invalid_argument",
+  "out_of_range",
+  "failed_precondition",
+  "resource_exhausted",
+  "already_exists",
+  "not_found",
+  "internal",
+]);
+const isFinal = ({ code }: AppError) => FINAL.has(code);
+
+/** What concerns the user is told as it is; what concerns the operator is in the log. */
+const sentenceFor = ({ code, message }: AppError) =>
+  code === "resource_exhausted" || code === "out_of_range" ? message : texts.failed;

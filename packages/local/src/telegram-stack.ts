@@ -1,0 +1,121 @@
+import { randomBytes } from "node:crypto";
+import { commands } from "@parley/core/telegram/texts";
+import { Api } from "grammy/web";
+import type { Settings } from "./env.ts";
+import { callFunction, createFunction } from "./gateway/function.ts";
+import type { FunctionLog } from "./gateway/pool.ts";
+import type { Part } from "./parts.ts";
+import { startPoller } from "./queue/poller.ts";
+import { type QueueServer, startQueue } from "./queue/server.ts";
+import { type BotApi, LOCAL_BOT, startBotApi } from "./telegram/server.ts";
+
+const QUEUE = "telegram-updates.fifo";
+const DEAD_LETTERS = "telegram-updates-dlq.fifo";
+/** Three attempts, and one more receive in which the user is told. */
+const MAX_RECEIVES = 4;
+const WORKER_TIMEOUT_MS = 120_000;
+/** Above the function's time limit and the turn's lease: nobody else works on an update before that. */
+const VISIBILITY_TIMEOUT_S = 150;
+const MAX_WORKERS = 4;
+
+export type TelegramStack = {
+  /** Queue and Bot API, with what the functions have to be told of them. */
+  parts: Part[];
+  /** The local Bot API; absent where TELEGRAM_BOTS names real bots. */
+  botApiUrl: string | undefined;
+  /** Starts the worker, and points the local bot's webhook at the gateway. */
+  connect(options: {
+    gatewayUrl: string;
+    taskRoot: URL;
+    /** The functions' environment. */
+    env: Settings;
+    log: (entry: FunctionLog) => void;
+  }): Promise<TelegramWorkers>;
+};
+
+export type TelegramWorkers = { recycle(): void; close(): Promise<void> };
+
+/** The queue between webhook and worker, and a Telegram of one's own unless TELEGRAM_BOTS names real bots. */
+export async function startTelegram(settings: Settings): Promise<TelegramStack> {
+  const bots = settings["TELEGRAM_BOTS"];
+  if (bots !== undefined && settings["TELEGRAM_WEBHOOK_SECRET"] === undefined) {
+    throw new Error(
+      "TELEGRAM_BOTS is set, but TELEGRAM_WEBHOOK_SECRET is not; `npm run telegram -- secret` makes one",
+    );
+  }
+  const queue = await startQueue({
+    queues: [
+      {
+        name: QUEUE,
+        fifo: true,
+        visibilityTimeoutS: VISIBILITY_TIMEOUT_S,
+        dlq: { name: DEAD_LETTERS, maxReceiveCount: MAX_RECEIVES },
+      },
+    ],
+  });
+  const botApi = bots === undefined ? await startBotApi() : undefined;
+  return {
+    parts: [queuePart(queue), botApi ? localBot(botApi) : realBots(bots ?? "")],
+    botApiUrl: botApi?.url,
+    async connect({ gatewayUrl, taskRoot, env, log }) {
+      const worker = createFunction({
+        name: "telegram-worker",
+        entry: "telegram/worker.ts",
+        taskRoot,
+        env,
+        timeoutMs: WORKER_TIMEOUT_MS,
+        maxInstances: MAX_WORKERS,
+        log,
+      });
+      const poller = await startPoller({
+        endpoint: queue.url,
+        queueUrl: queue.queueUrl(QUEUE),
+        queueArn: queue.queueArn(QUEUE),
+        invoke: (event) => callFunction(worker, event),
+        batchSize: 1,
+        maxConcurrency: MAX_WORKERS,
+        reportBatchItemFailures: true,
+        // What is not answered by then is in the user's hands again: the queue is in memory.
+        drainMs: 0,
+      });
+      if (botApi) await setWebhook(botApi.url, gatewayUrl, env["TELEGRAM_WEBHOOK_SECRET"] ?? "");
+      return {
+        recycle: () => worker.recycle(),
+        async close() {
+          await Promise.all([poller.close(), worker.close()]);
+        },
+      };
+    },
+  };
+}
+
+const queuePart = (queue: QueueServer): Part => ({
+  summary: { part: "Queue", kind: "local", what: "SQS FIFO emulated, in memory" },
+  env: { AWS_ENDPOINT_URL_SQS: queue.url, TELEGRAM_QUEUE_URL: queue.queueUrl(QUEUE) },
+  close: () => queue.close(),
+});
+
+const localBot = (botApi: BotApi): Part => ({
+  summary: {
+    part: "Telegram",
+    kind: "local",
+    what: "simulated, `npm run telegram -- chat` talks to it; set TELEGRAM_BOTS for a real one",
+  },
+  env: {
+    TELEGRAM_BOTS: `${LOCAL_BOT.username}=${LOCAL_BOT.token}`,
+    TELEGRAM_WEBHOOK_SECRET: randomBytes(32).toString("hex"),
+    TELEGRAM_API_ROOT: botApi.url,
+  },
+  close: () => botApi.close(),
+});
+
+function realBots(bots: string): Part {
+  const names = bots.split(",").map((one) => `@${one.trim().replace(/^@|=.*$/g, "")}`);
+  return { summary: { part: "Telegram", kind: "real", what: names.join(", ") } };
+}
+
+async function setWebhook(apiRoot: string, gatewayUrl: string, secret: string): Promise<void> {
+  const api = new Api(LOCAL_BOT.token, { apiRoot });
+  await api.setWebhook(`${gatewayUrl}/telegram/${LOCAL_BOT.username}`, { secret_token: secret });
+  await api.setMyCommands([...commands]);
+}
