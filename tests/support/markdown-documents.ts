@@ -267,3 +267,10 @@ export function spoiltDocuments(longest: number): fc.Arbitrary<string> {
       return markdown.replace(/w\d+/g, () => fragments[used++ % fragments.length] ?? "");
     });
 }
+
+/** Documents of all of these kinds, few of them long. */
+export const anyDocument: fc.Arbitrary<string> = fc.oneof(
+  { arbitrary: nastyDocuments, weight: 12 },
+  { arbitrary: spoiltDocuments(20), weight: 12 },
+  { arbitrary: spoiltDocuments(1500), weight: 1 },
+);

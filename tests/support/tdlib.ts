@@ -1,5 +1,7 @@
 import { createRequire } from "node:module";
 import type { RenderedPart } from "@parley/core/telegram/render/index";
+import { expect } from "vitest";
+import { expectWellFormed } from "./rendered-parts.ts";
 
 type Entity = RenderedPart["entities"][number];
 type TdObject = { _: string } & Record<string, unknown>;
@@ -61,8 +63,14 @@ function parse(execute: (request: TdObject) => TdObject, part: RenderedPart): Re
   return { text: String(answer["text"]), entities: (answer["entities"] as TdEntity[]).map(fromTd) };
 }
 
+/** TDLib takes every part, and leaves it as it is. */
+export function expectAccepted(tdlib: TdlibParser, parts: readonly RenderedPart[]): void {
+  expectWellFormed(parts);
+  for (const part of parts) expect(tdlib.parse(part)).toEqual(withoutMarkdown(part));
+}
+
 /** The text that `parse` gives back for one that it leaves as it is. */
-export function withoutMarkdown({ text, entities }: RenderedPart): RenderedPart {
+function withoutMarkdown({ text, entities }: RenderedPart): RenderedPart {
   return { text: text.replace(MARKDOWN, "x"), entities };
 }
 

@@ -38,11 +38,14 @@ export type Host = {
   close(): Promise<void>;
 };
 
+/** In milliseconds; each request may have its own. */
+export type Latency = number | ((request: HostRequest) => number);
+
 export type HostOptions = {
   /** 0 or absent: any free port. */
   port?: number | undefined;
-  /** Added to every answer. */
-  latencyMs?: number | undefined;
+  /** Waited before every answer. */
+  latencyMs?: Latency | undefined;
   answer(request: HostRequest): Reply;
   /** An injected error as this protocol words it. */
   fail(error: { status: number; code?: string | number; message?: string }): Reply;
@@ -105,7 +108,9 @@ export async function startHost(options: HostOptions): Promise<Host> {
     if (request.path.startsWith(CONTROL)) return send(response, control(request));
     record(request, target);
     const fault = faults.take(request);
-    const wait = (options.latencyMs ?? 0) + (fault?.delayMs ?? 0);
+    const { latencyMs = 0 } = options;
+    const latency = typeof latencyMs === "number" ? latencyMs : latencyMs(request);
+    const wait = latency + (fault?.delayMs ?? 0);
     if (wait > 0) await sleep(wait, undefined, { signal: closing.signal });
     if (fault?.hang) return;
     if (fault?.malformed) return send(response, options.malformed);

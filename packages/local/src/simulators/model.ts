@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Fault } from "./faults.ts";
-import { type Host, type HostRequest, json, type Reply, startHost } from "./http.ts";
+import { type Host, type HostRequest, json, type Latency, type Reply, startHost } from "./http.ts";
 import { ApiError, modelNotFound, usualCode } from "./model/api-error.ts";
 import { createCompletions, toChoice } from "./model/completion.ts";
 import type { Json } from "./model/json.ts";
@@ -42,7 +42,11 @@ const CHAT = "/v1/chat/completions";
  * alone. A key that is missing or begins with `bad` is refused; so is a model whose name begins with `missing-`.
  */
 export async function startModel(
-  options: { port?: number | undefined; latencyMs?: number | undefined; now?: (() => Date) | undefined } = {},
+  options: {
+    port?: number | undefined;
+    latencyMs?: Latency | undefined;
+    now?: (() => Date) | undefined;
+  } = {},
 ): Promise<ModelSimulator> {
   const now = options.now ?? (() => new Date());
   const complete = createCompletions(now);
