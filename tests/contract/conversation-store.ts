@@ -12,6 +12,7 @@ import {
   replyOf,
   turnToBegin,
 } from "../support/stored-turns.ts";
+import { movesContract } from "./conversation-store-moves.ts";
 import { hostileNamesContract } from "./conversation-store-names.ts";
 import { pagingContract } from "./conversation-store-pages.ts";
 import { rivalryContract } from "./conversation-store-rivals.ts";
@@ -36,6 +37,7 @@ export function conversationStoreContract(name: string, makeStore: () => Promise
     describe("claim, complete, release", () => leaseContract(() => store));
     describe("load and turnsBefore", () => loadContract(() => store));
     describe("sessions", () => sessionContract(() => store));
+    describe("sessions that move", () => movesContract(() => store));
     describe("pages", () => pagingContract(() => store));
     describe("names that clients choose", () => hostileNamesContract(() => store));
     describe("rivals", () => rivalryContract(() => under.connect()));

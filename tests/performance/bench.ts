@@ -5,12 +5,14 @@ import { parseArgs } from "node:util";
 import { type Bundle, bundleHandlers } from "./bundle.ts";
 import { startEngines } from "./engines.ts";
 import type { Order, Timing } from "./invoker.ts";
+import { measureReceiver } from "./telegram-receiver.ts";
 
 const HELP = `npm run bench [-- --runs N]
 
 Prints, as ratios to a handler that does nothing, measured in the same run:
   cold import of each handler's bundle (median of N fresh processes each, interleaved; default 15)
   a warm turn without the model's own time
+  the Telegram receiver under load, and its requests for one update
 and for turns 1, 50 and 500 of one conversation the round trips and bytes to Redis and to the store.
 `;
 
@@ -23,6 +25,7 @@ if (values.help) {
   const bundles = await bundleHandlers(fileURLToPath(new URL("../../.local/bench", import.meta.url)));
   coldImports(bundles, Number(values.runs));
   await turns(bundles);
+  for (const { title, rows } of await measureReceiver(bundles)) print(title, rows);
 }
 
 function coldImports(bundles: readonly Bundle[], runs: number) {

@@ -9,12 +9,17 @@ import { startUpstash } from "@parley/local/upstash/server";
 
 const TABLE = "parley";
 
+export type EnginesOptions = {
+  redis?: Parameters<typeof startRedisBackend>[0];
+  model?: Parameters<typeof startModel>[0];
+};
+
 /** The local engines in memory, their counters at hand, and the environment that leads the functions to them. */
-export async function startEngines() {
+export async function startEngines(options: EnginesOptions = {}) {
   const [dynamo, backend, model, weather, calendar] = await Promise.all([
     startDynamo(),
-    startRedisBackend(),
-    startModel(),
+    startRedisBackend(options.redis),
+    startModel(options.model),
     startWeather(),
     startCalendar(),
   ]);
@@ -40,7 +45,10 @@ export async function startEngines() {
   };
   return {
     dynamo,
+    backend,
     upstash,
+    model,
+    weather,
     env,
     description: backend.description,
     async close() {

@@ -1,4 +1,10 @@
-import { createServer, type IncomingHttpHeaders, request as openRequest } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as openRequest,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
@@ -7,13 +13,14 @@ export type RequestName = string;
 export type Moment = { request: RequestName; when: "before it is forwarded" | "before it is answered" };
 
 export type Engines = { dynamo: string; redis: string; model: string; weather: string };
-type Asked = { engine: keyof Engines; path: string; headers: IncomingHttpHeaders; body: string };
+type Engine = keyof Engines | "telegram";
+type Asked = { engine: Engine; path: string; headers: IncomingHttpHeaders; body: string };
 
 /**
  * Stands between a process and its engines, each at an address of its own, and counts what passes. At the chosen
  * moment it strikes instead of going on: whoever asked never gets an answer.
  */
-export async function startGate(engines: Engines) {
+export async function startGate<T extends Engines & { telegram?: string }>(engines: T) {
   const seen: RequestName[] = [];
   const times = new Map<string, number>();
   const forwarding = new Set<Promise<unknown>>();
@@ -27,9 +34,9 @@ export async function startGate(engines: Engines) {
     return count === 1 ? what : `${what} #${count}`;
   }
 
-  const open = async (engine: keyof Engines) => {
-    const upstream = new URL(engines[engine]);
-    const server = createServer(async (incoming, outgoing) => {
+  const open = async (engine: Engine, target: string) => {
+    const upstream = new URL(target);
+    const pass = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const body = await buffer(incoming);
       const { method, url: path = "/", headers } = incoming;
       const request = name({ engine, path, headers, body: body.toString() });
@@ -38,26 +45,29 @@ export async function startGate(engines: Engines) {
       if (strikes("before it is forwarded")) return strike();
       const answer = forward(upstream, { method, path, headers }, body);
       forwarding.add(answer);
-      const { status, headers: answered, body: content } = await answer;
-      forwarding.delete(answer);
+      const {
+        status,
+        headers: answered,
+        body: content,
+      } = await answer.finally(() => forwarding.delete(answer));
       if (strikes("before it is answered")) return strike();
       outgoing.writeHead(status, answered).end(content);
+    };
+    const server = createServer((incoming, outgoing) => {
+      // The engine broke the connection, so this does.
+      pass(incoming, outgoing).catch(() => outgoing.destroy());
     });
     server.keepAliveTimeout = 60_000;
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
     // A base address may have a path.
-    return { server, url: engines[engine].replace(upstream.host, `127.0.0.1:${port}`) };
+    return { engine, server, url: target.replace(upstream.host, `127.0.0.1:${port}`) };
   };
-  const [dynamo, redis, model, weather] = await Promise.all([
-    open("dynamo"),
-    open("redis"),
-    open("model"),
-    open("weather"),
-  ]);
+  const targets = Object.entries(engines) as [Engine, string][];
+  const opened = await Promise.all(targets.map(([engine, target]) => open(engine, target)));
 
   return {
-    urls: { dynamo: dynamo.url, redis: redis.url, model: model.url, weather: weather.url } satisfies Engines,
+    urls: Object.fromEntries(opened.map(({ engine, url }) => [engine, url])) as Record<keyof T, string>,
     /** In order of arrival, since `watch`. */
     seen,
     /** Counts anew, and resolves when the moment has come and `onMoment` was called. */
@@ -75,7 +85,7 @@ export async function startGate(engines: Engines) {
     /** Resolves when nothing is on its way to an engine any more. */
     quiet: () => Promise.allSettled(forwarding),
     close() {
-      for (const { server } of [dynamo, redis, model, weather]) {
+      for (const { server } of opened) {
         server.close();
         server.closeAllConnections();
       }
@@ -100,6 +110,7 @@ function forward(
 
 function describe({ engine, path, headers, body }: Asked): string {
   if (engine === "dynamo") return String(headers["x-amz-target"]).split(".").at(-1) ?? "";
+  if (engine === "telegram") return path.split("/").at(-1) ?? "";
   if (engine === "weather") return path.replace(/\?.*/, "");
   if (engine === "model") return "tools" in JSON.parse(body) ? "reply" : "title";
   const commands = JSON.parse(body) as string[] | string[][];

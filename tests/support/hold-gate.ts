@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
@@ -7,18 +7,21 @@ import { buffer } from "node:stream/consumers";
 export type Hold = {
   /** Resolves when it has come. */
   reached: Promise<void>;
+  /** Resolves when whoever asked has hung up without waiting for the answer. */
+  abandoned: Promise<void>;
   release(): void;
 };
 
 /** What stands in front of an HTTP service and can hold requests back, for as long as a test wants. */
 export async function startGate(target: string) {
-  const holds = new Set<{ text: string; pass: () => Promise<void> }>();
+  const holds = new Set<{ text: string; pass: (abandoned: Promise<void>) => Promise<void> }>();
 
   const server = createServer(async (request, response) => {
     try {
       const body = await buffer(request);
       const hold = [...holds].find(({ text }) => body.includes(text));
-      await hold?.pass();
+      await hold?.pass(abandonmentOf(response));
+      if (response.destroyed) return;
       const answer = await fetch(`${target}${request.url}`, {
         method: request.method ?? "GET",
         headers: { "content-type": "application/json", authorization: request.headers.authorization ?? "" },
@@ -40,17 +43,19 @@ export async function startGate(target: string) {
     /** Holds the next request whose body contains `text`; those after it go through. */
     hold(text: string): Hold {
       const reached = Promise.withResolvers<void>();
+      const abandoned = Promise.withResolvers<void>();
       const released = Promise.withResolvers<void>();
       const hold = {
         text,
-        pass() {
+        pass(abandonment: Promise<void>) {
           holds.delete(hold);
           reached.resolve();
-          return released.promise;
+          void abandonment.then(abandoned.resolve);
+          return Promise.race([released.promise, abandonment]);
         },
       };
       holds.add(hold);
-      return { reached: reached.promise, release: released.resolve };
+      return { reached: reached.promise, abandoned: abandoned.promise, release: released.resolve };
     },
     async close() {
       server.close();
@@ -59,3 +64,11 @@ export async function startGate(target: string) {
     },
   };
 }
+
+/** Resolves when the connection is gone before the answer is. */
+const abandonmentOf = (response: ServerResponse) =>
+  new Promise<void>((resolve) => {
+    response.once("close", () => {
+      if (!response.writableFinished) resolve();
+    });
+  });

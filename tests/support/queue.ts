@@ -1,5 +1,6 @@
 import type { Message, MessageAttributeValue, SendMessageCommandOutput } from "@aws-sdk/client-sqs";
 import {
+  ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
@@ -28,15 +29,17 @@ export type QueueRig = QueueServer & {
   send(body: string, options?: SendOptions): Promise<SendMessageCommandOutput>;
   receive(options?: ReceiveOptions): Promise<Message[]>;
   remove(message: Message): Promise<void>;
+  /** What was received is not hidden any longer. */
+  show(receiptHandle: string): Promise<void>;
 };
 
 export async function openQueue(
-  options: Partial<QueueServerOptions> & { maxReceiveCount?: number } = {},
+  options: Partial<QueueServerOptions> & { maxReceiveCount?: number; visibilityTimeoutS?: number } = {},
 ): Promise<QueueRig> {
-  const { maxReceiveCount = 3, ...rest } = options;
+  const { maxReceiveCount = 3, visibilityTimeoutS = VISIBILITY_S, ...rest } = options;
   const dlq = { name: DEAD, maxReceiveCount };
   const server = await startQueue({
-    queues: [{ name: QUEUE, fifo: true, visibilityTimeoutS: VISIBILITY_S, dlq }],
+    queues: [{ name: QUEUE, fifo: true, visibilityTimeoutS, dlq }],
     ...rest,
   });
   const client = createClient(server.url);
@@ -66,6 +69,12 @@ export async function openQueue(
     },
     async remove({ ReceiptHandle }) {
       await client.send(new DeleteMessageCommand({ QueueUrl: server.queueUrl(QUEUE), ReceiptHandle }));
+    },
+    async show(ReceiptHandle) {
+      const QueueUrl = server.queueUrl(QUEUE);
+      await client.send(
+        new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 }),
+      );
     },
     async close() {
       client.destroy();

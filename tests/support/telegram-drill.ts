@@ -1,23 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient, paginateScan } from "@aws-sdk/lib-dynamodb";
-import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import type { OutboxEntry } from "@parley/core/telegram/outbox";
 import { renderMarkdown } from "@parley/core/telegram/render/index";
 import { texts } from "@parley/core/telegram/texts";
-import { routes } from "@parley/functions/api/routes";
-import { ensureTable } from "@parley/local/dynamodb/ensure-table";
-import { startDynamo } from "@parley/local/dynamodb/server";
-import { callFunction, createFunction } from "@parley/local/gateway/function";
-import { startGateway } from "@parley/local/gateway/server";
-import type { SqsEvent } from "@parley/local/queue/event";
-import { startPoller } from "@parley/local/queue/poller";
-import { startQueue } from "@parley/local/queue/server";
-import { startModel } from "@parley/local/simulators/model";
 import type { ChatRequest } from "@parley/local/simulators/model/types";
 import { createChance } from "@parley/local/telegram/chance";
-import { LOCAL_BOT, startBotApi } from "@parley/local/telegram/server";
-import { startRedisBackend } from "@parley/local/upstash/backend";
-import { startUpstash } from "@parley/local/upstash/server";
+import { DEAD } from "./queue.ts";
+import { startTelegramRig } from "./telegram-rig.ts";
 
 export type DrillOptions = {
   seed: number;
@@ -52,6 +42,11 @@ export type DrillReport = {
 
 /** Seconds of Telegram, of the queue and of the model in a real one. */
 const TIME_SCALE = 60;
+/** In real time, for their work does not get faster: the model's, and 11 s that are kept back for the sending. */
+const WORKER_TIMEOUT_MS = 15_000;
+/** Past the lease of a killed worker's turn: 10 s in a queue that runs fast. */
+const VISIBILITY_TIMEOUT_S = 600;
+const WORKERS = 16;
 const MODEL_LATENCY_S = { least: 1, most: 45 };
 const KILLED = 0.1;
 const DUPLICATED = 0.05;
@@ -59,14 +54,6 @@ const DUPLICATED = 0.05;
 const REDELIVERED_AFTER_S = [20, 360];
 const ANSWER_LOST = 0.02;
 const WAVE_PAUSE_MS = 150;
-/** Everything after the begin of a turn has to fit in: the model's time, and what is kept back for the sending. */
-const WORKER_TIMEOUT_MS = 15_000;
-/** Past the lease of a killed worker's turn: 10 s by the clock. */
-const VISIBILITY_TIMEOUT_S = 600;
-const WORKERS = 16;
-const QUEUE = "updates.fifo";
-const DEAD_LETTERS = "dead-letters.fifo";
-const TABLE = "parley";
 /** Killed every time that it is tried. */
 export const POISONED = "c7 m3";
 
@@ -90,68 +77,15 @@ const lastMessage = ({ messages }: Pick<ChatRequest, "messages">) =>
  */
 export async function runDrill({ seed, chats, messagesPerChat }: DrillOptions): Promise<DrillReport> {
   const startedAt = performance.now();
-  const latencies = new Map<string, number>();
   const draw = createChance(seed);
+  const latencies = new Map<string, number>();
   const latencyMs = (name: string) => {
     const { least, most } = MODEL_LATENCY_S;
-    const known =
-      latencies.get(name) ?? ((least + (most - least) * draw(`latency ${name}`)) * 1_000) / TIME_SCALE;
-    latencies.set(name, known);
-    return known;
+    const drawn = () => ((least + (most - least) * draw(`latency ${name}`)) * 1_000) / TIME_SCALE;
+    const latency = latencies.get(name) ?? drawn();
+    latencies.set(name, latency);
+    return latency;
   };
-  const [dynamo, backend, model, botApi, queue] = await Promise.all([
-    startDynamo(),
-    startRedisBackend(),
-    startModel({
-      latencyMs: ({ body }) => latencyMs(lastText(body)),
-    }),
-    startBotApi({ timeScale: TIME_SCALE }),
-    startQueue({
-      timeScale: TIME_SCALE,
-      queues: [
-        {
-          name: QUEUE,
-          fifo: true,
-          visibilityTimeoutS: VISIBILITY_TIMEOUT_S,
-          dlq: { name: DEAD_LETTERS, maxReceiveCount: 4 },
-        },
-      ],
-    }),
-  ]);
-  model.script([(request) => replyTo(lastMessage(request))], { repeat: true });
-  const upstash = await startUpstash({ backend, token: "drill" });
-  await ensureTable(dynamo.url, tableDefinition(TABLE));
-  const secret = "drill-drill-drill-drill";
-  const env = {
-    AWS_ACCESS_KEY_ID: "local",
-    AWS_SECRET_ACCESS_KEY: "local",
-    AWS_REGION: "us-east-1",
-    AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
-    AWS_ENDPOINT_URL_SQS: queue.url,
-    CONVERSATIONS_TABLE: TABLE,
-    UPSTASH_REDIS_REST_URL: upstash.url,
-    UPSTASH_REDIS_REST_TOKEN: upstash.token,
-    OPENAI_API_KEY: "simulated",
-    OPENAI_BASE_URL: model.url,
-    TELEGRAM_BOTS: `${LOCAL_BOT.username}=${LOCAL_BOT.token}`,
-    TELEGRAM_WEBHOOK_SECRET: secret,
-    TELEGRAM_QUEUE_URL: queue.queueUrl(QUEUE),
-    TELEGRAM_API_ROOT: botApi.url,
-  };
-  const taskRoot = new URL("../../packages/functions/src/", import.meta.url);
-  const gateway = await startGateway({
-    routes: routes.filter(({ name }) => name === "telegram-webhook"),
-    taskRoot,
-    env,
-  });
-  const worker = createFunction({
-    name: "telegram-worker",
-    entry: "telegram/worker.ts",
-    taskRoot,
-    env,
-    timeoutMs: WORKER_TIMEOUT_MS,
-    maxInstances: WORKERS,
-  });
   let kills = 0;
 
   /** Undefined: this attempt is left alone. Never the last attempt of all: that is what dead letters are for. */
@@ -161,58 +95,44 @@ export async function runDrill({ seed, chats, messagesPerChat }: DrillOptions): 
     return draw(`when ${name} ${attempt}`) * (latencyMs(name) + 100);
   }
 
-  async function invoke(event: SqsEvent): Promise<unknown> {
-    const [record] = event.Records;
-    const { update } = JSON.parse(record?.body ?? "{}") as { update: { message: { text: string } } };
-    const after = killAfterMs(update.message.text, Number(record?.attributes.ApproximateReceiveCount));
-    if (after === undefined) return callFunction(worker, event);
-    const killing = new AbortController();
-    const timer = setTimeout(() => {
-      kills += 1;
-      killing.abort();
-    }, after);
-    try {
-      return await callFunction(worker, event, killing.signal);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  const poller = await startPoller({
-    endpoint: queue.url,
-    queueUrl: queue.queueUrl(QUEUE),
-    queueArn: queue.queueArn(QUEUE),
-    invoke,
-    batchSize: 1,
-    maxConcurrency: WORKERS,
-    reportBatchItemFailures: true,
-    drainMs: 0,
+  const rig = await startTelegramRig({
+    timeScale: TIME_SCALE,
+    workerTimeScale: 1,
+    workerTimeoutMs: WORKER_TIMEOUT_MS,
+    visibilityTimeoutS: VISIBILITY_TIMEOUT_S,
+    maxWorkers: WORKERS,
+    engines: { redis: {}, model: { latencyMs: ({ body }) => latencyMs(lastText(body)) } },
+    botApi: { rateLimits: true },
+    async invoke({ Records: [record] }, call) {
+      const { update } = JSON.parse(record?.body ?? "") as { update: { message: { text: string } } };
+      const after = killAfterMs(update.message.text, Number(record?.attributes.ApproximateReceiveCount));
+      if (after === undefined) return call();
+      const killing = new AbortController();
+      const timer = setTimeout(() => {
+        kills += 1;
+        killing.abort();
+      }, after);
+      return call(killing.signal).finally(() => clearTimeout(timer));
+    },
   });
+  const { control, model, backend, poller, dynamo } = rig;
   try {
-    const { control } = botApi;
+    model.script([(request) => replyTo(lastMessage(request))], { repeat: true });
     await control.addFault({ kind: "answer_lost", method: "sendMessage", probability: ANSWER_LOST, seed });
-    const api = `${botApi.url}/bot${LOCAL_BOT.token}/setWebhook`;
-    const url = `${gateway.url}/telegram/${LOCAL_BOT.username}`;
-    await fetch(api, { method: "POST", body: new URLSearchParams({ url, secret_token: secret }) });
-    const users: number[] = [];
-    for (let n = 0; n < chats; n++) {
-      const user = await control.createUser({ first_name: `Sender ${n}` });
-      await control.createPrivateChat({ user: user.id });
-      users.push(user.id);
-    }
+    const senders = [];
+    for (let n = 0; n < chats; n++) senders.push(await rig.person());
     for (let wave = 0; wave < messagesPerChat; wave++) {
-      const after_seconds = REDELIVERED_AFTER_S[wave % 2] ?? 0;
+      const after_seconds = REDELIVERED_AFTER_S[wave % REDELIVERED_AFTER_S.length] ?? 0;
       await control.duplicate({ probability: DUPLICATED, after_seconds, seed: seed + wave });
-      for (const [chat, id] of users.entries()) await control.send({ chat: id, text: nameOf(chat, wave) });
-      await new Promise((resolve) => setTimeout(resolve, WAVE_PAUSE_MS));
+      for (const [chat, sender] of senders.entries()) await sender.say(nameOf(chat, wave));
+      await sleep(WAVE_PAUSE_MS);
       if (wave === Math.floor(messagesPerChat / 2)) await backend.restart?.();
     }
-    await control.settled({ timeout_ms: 60_000 });
+    await control.settled({ timeout_ms: 120_000 });
     await poller.idle();
     const counters = await control.counters();
-    const transcripts = await Promise.all(users.map((chat) => control.transcript({ chat })));
-    const shown = transcripts.map(({ messages }) =>
-      messages.filter(({ from }) => from.is_bot).map(({ text = "" }) => text),
+    const shown = await Promise.all(
+      senders.map(async (sender) => (await sender.heard()).map(({ text = "" }) => text)),
     );
     const items = await scan(dynamo.url);
     return {
@@ -222,14 +142,11 @@ export async function runDrill({ seed, chats, messagesPerChat }: DrillOptions): 
       lostAnswers: counters.faults["answer_lost"] ?? 0,
       ...(await judge(shown, messagesPerChat, outboxOf(items))),
       unanswered: unansweredOf(items, chats, messagesPerChat),
-      deadLetters: queue.peek(DEAD_LETTERS).map(({ body }) => JSON.parse(body).update.message.text as string),
+      deadLetters: rig.queue.peek(DEAD).map(({ body }) => JSON.parse(body).update.message.text as string),
       seconds: (performance.now() - startedAt) / 1_000,
     };
   } finally {
-    await poller.close();
-    await Promise.all([gateway.close(), worker.close()]);
-    await Promise.all([botApi.close(), queue.close(), model.close(), upstash.close(), dynamo.close()]);
-    await backend.close();
+    await rig.close();
   }
 }
 
@@ -246,7 +163,7 @@ async function scan(endpoint: string): Promise<Item[]> {
     new DynamoDBClient({ endpoint, region: "us-east-1", credentials }),
   );
   const items: Item[] = [];
-  for await (const { Items = [] } of paginateScan({ client }, { TableName: TABLE })) items.push(...Items);
+  for await (const { Items = [] } of paginateScan({ client }, { TableName: "parley" })) items.push(...Items);
   client.destroy();
   return items;
 }

@@ -12,6 +12,8 @@ const count = (max = Number.MAX_SAFE_INTEGER) => z.coerce.number().int().min(0).
 const positive = (max = Number.MAX_SAFE_INTEGER) => z.coerce.number().int().min(1).max(max);
 const url = z.url({ protocol: /^https?$/ });
 
+const NOT_SET = "is not set";
+
 const auth = z.object({ AUTH_MODE: optional(z.literal("none")) });
 
 /** `id:sha256-of-the-secret` in hex, several separated by commas; one id may have several, for rotation. */
@@ -98,31 +100,46 @@ const telegramBot = z
     const [name = "", token = ""] = pair.replace(/^@/, "").split("=");
     return { name, token, id: Number.parseInt(token, 10) };
   });
-const idSet = withDefault(z.string(), "")
-  .transform(listOf)
-  .pipe(
-    z.array(
-      z
-        .string()
-        .regex(/^-?\d{1,20}$/, "is not a list of numeric ids")
-        .transform(Number),
-    ),
-  )
-  .transform((ids): ReadonlySet<number> => new Set(ids));
-const telegram = z.object({
-  TELEGRAM_BOTS: z.string().transform(listOf).pipe(z.array(telegramBot).min(1)),
+const areDistinct = (bots: readonly Bot[]) =>
+  new Set(bots.map(({ name }) => name.toLowerCase())).size === bots.length;
+const telegramBots = z.object({
+  TELEGRAM_BOTS: z
+    .string()
+    .transform(listOf)
+    .pipe(z.array(telegramBot).min(1, NOT_SET))
+    .pipe(z.custom<Bot[]>((bots) => areDistinct(bots as Bot[]), "names a bot twice")),
+  TELEGRAM_API_ROOT: withDefault(url, "https://api.telegram.org"),
+});
+const telegramSecrets = z.object({
   TELEGRAM_WEBHOOK_SECRET: z
     .string()
     .transform(listOf)
     .pipe(
       z
         .array(z.string().regex(/^[\w-]{16,256}$/, "must be 16 to 256 of A-Z a-z 0-9 _ -"))
-        .min(1)
-        .max(2),
+        .min(1, NOT_SET)
+        .max(2, "must be one, or two while it is rotated"),
     ),
+});
+const NO_IDS = "is not a list of numeric ids";
+const idSet = withDefault(z.string(), "")
+  // Of nothing but commas: it was to keep somebody out.
+  .refine((list) => list.trim() === "" || listOf(list).length > 0, NO_IDS)
+  .transform(listOf)
+  .pipe(
+    z.array(
+      z
+        .string()
+        .regex(/^-?\d{1,20}$/, NO_IDS)
+        .transform(Number),
+    ),
+  )
+  .transform((ids): ReadonlySet<number> => new Set(ids));
+const telegram = z.object({
+  ...telegramBots.shape,
+  ...telegramSecrets.shape,
   TELEGRAM_ALLOWED_USERS: idSet,
   TELEGRAM_ALLOWED_CHATS: idSet,
-  TELEGRAM_API_ROOT: withDefault(url, "https://api.telegram.org"),
 });
 const telegramQueue = z.object({ TELEGRAM_QUEUE_URL: url });
 
@@ -145,7 +162,7 @@ function parse<T>(schema: z.ZodType<T>, env: Environment): T {
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => {
     const name = String(path[0]);
-    return `${name}: ${env[name] || message.startsWith("is not set") ? message : "is not set"}`;
+    return `${name}: ${env[name] || message.startsWith(NOT_SET) ? message : NOT_SET}`;
   });
   throw new AppError("failed_precondition", `Wrong settings: ${problems.join("; ")}. See .env.example.`);
 }
@@ -228,11 +245,20 @@ export class Config {
   get telegram(): TelegramSettings {
     const settings = parse(telegram, this.#env);
     return {
-      bots: settings.TELEGRAM_BOTS,
+      ...this.telegramBots,
       secrets: settings.TELEGRAM_WEBHOOK_SECRET,
       allowed: { users: settings.TELEGRAM_ALLOWED_USERS, chats: settings.TELEGRAM_ALLOWED_CHATS },
-      apiRoot: settings.TELEGRAM_API_ROOT.replace(/\/+$/, ""),
     };
+  }
+
+  /** All that it takes to call the Bot API. */
+  get telegramBots(): Pick<TelegramSettings, "bots" | "apiRoot"> {
+    const settings = parse(telegramBots, this.#env);
+    return { bots: settings.TELEGRAM_BOTS, apiRoot: settings.TELEGRAM_API_ROOT.replace(/\/+$/, "") };
+  }
+
+  get telegramSecrets(): TelegramSettings["secrets"] {
+    return parse(telegramSecrets, this.#env).TELEGRAM_WEBHOOK_SECRET;
   }
 
   get telegramQueueUrl() {

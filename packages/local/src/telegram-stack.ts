@@ -17,6 +17,8 @@ const WORKER_TIMEOUT_MS = 120_000;
 /** Above the function's time limit and the turn's lease: nobody else works on an update before that. */
 const VISIBILITY_TIMEOUT_S = 150;
 const MAX_WORKERS = 4;
+/** Nobody holds a connection open for the worker's answer: a model may take longer there than behind the API. */
+const MODEL_TIMEOUT_MS = 60_000;
 
 export type TelegramStack = {
   /** Queue and Bot API, with what the functions have to be told of them. */
@@ -62,7 +64,7 @@ export async function startTelegram(settings: Settings): Promise<TelegramStack> 
         name: "telegram-worker",
         entry: "telegram/worker.ts",
         taskRoot,
-        env,
+        env: { OPENAI_TIMEOUT_MS: String(MODEL_TIMEOUT_MS), ...env },
         timeoutMs: WORKER_TIMEOUT_MS,
         maxInstances: MAX_WORKERS,
         log,

@@ -95,7 +95,10 @@ export interface ConversationStore {
    */
   leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void>;
 
-  /** The chat's whereabouts under another chat id, unless that one is in a conversation already. */
+  /**
+   * The chat is in its conversation under another chat id too, unless that one is in a conversation already. The old one
+   * stays there: what was said before the move may come after it.
+   */
   moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void>;
 
   /** An owner's conversations, newest activity first. May lag behind a write by a moment. */

@@ -57,7 +57,7 @@ export type TurnResult = {
  */
 export class Conversations {
   readonly #store: ConversationStore;
-  readonly #sessions: Pick<Sessions, "forget" | "resolve">;
+  readonly #sessions: Pick<Sessions, "activeSince" | "forget">;
   readonly #beginner: TurnBeginner;
   readonly #assistant: Pick<Assistant, "reply">;
   readonly #titles: Pick<Titles, "title">;
@@ -100,14 +100,15 @@ export class Conversations {
     return this.#turn({ kind: "session", session }, ask);
   }
 
-  /** The conversation that a chat is in. */
+  /** The conversation that a chat is in. From the store: Redis may remember one that the chat has left. */
   async session(
     owner: string,
     session: SessionMetadata,
     { signal }: Deadline,
   ): Promise<Conversation | undefined> {
-    const resolved = await this.#sessions.resolve(owner, session, signal);
-    const head = resolved && (await this.#store.load(resolved.conversationId, 0, signal));
+    const since = this.#sessions.activeSince();
+    const id = await this.#store.sessionConversation(owner, session, since, signal);
+    const head = id === undefined ? undefined : await this.#store.load(id, 0, signal);
     return head?.conversation.owner === owner ? head.conversation : undefined;
   }
 
@@ -118,9 +119,8 @@ export class Conversations {
   }
 
   /** The chat goes on under another id, its conversation with it. */
-  async moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
-    await this.#store.moveSession(owner, from, to);
-    await this.#sessions.forget(owner, from);
+  moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
+    return this.#store.moveSession(owner, from, to);
   }
 
   /** The owner's conversations, newest activity first. */

@@ -140,10 +140,9 @@ export class DynamoStore implements ConversationStore {
     const item = await this.#table.get(items.sessionKey(owner, from));
     if (!item) return;
     const Item = { ...item, ...items.sessionKey(owner, to) };
-    const TableName = this.#table.name;
+    const ConditionExpression = "attribute_not_exists(pk)";
     await this.#table.transactUntilDone([
-      this.#table.delete(items.sessionKey(owner, from)),
-      { Put: { TableName, Item, ConditionExpression: "attribute_not_exists(pk)" } },
+      { Put: { TableName: this.#table.name, Item, ConditionExpression } },
     ]);
   }
 

@@ -12,6 +12,7 @@ export const OWNER_INDEX = "by-owner";
  * | `CONV#{id}`                             | `TURN#{seq, 10 digits}` | a turn                                |
  * | `KEY#{owner}#{turn_id}`                 | `KEY`                | which turn a turn id became              |
  * | `SESSION#{owner}#{platform}#{chat_id}`  | `SESSION`            | the conversation that a chat is in       |
+ * | `OUTBOX#telegram:{bot}:{update_id}`     | `OUTBOX`             | an answer on its way, until `expires_at` |
  *
  * `TURN#HEAD` sorts after every turn: one descending query reads the head and then the newest turns. Turn ids belong to
  * an owner and not to a conversation, for a repetition may come when its chat has moved to another conversation. The

@@ -1,4 +1,4 @@
-import { Api, GrammyError, HttpError } from "grammy/web";
+import { Api, type ApiClientOptions, GrammyError, HttpError } from "grammy/web";
 import type { Bot } from "./bots.ts";
 import type { RenderedPart } from "./render/index.ts";
 import type { Place } from "./update.ts";
@@ -33,7 +33,11 @@ export class TelegramClient {
 
   /** @param apiRoot Telegram's own, or another server that speaks the Bot API */
   constructor(bot: Pick<Bot, "token">, apiRoot: string) {
-    this.raw = new Api(bot.token, { apiRoot, timeoutSeconds: TIMEOUT_SECONDS });
+    this.raw = new Api(bot.token, {
+      apiRoot,
+      timeoutSeconds: TIMEOUT_SECONDS,
+      fetch: overItsOwnConnection as unknown as NonNullable<ApiClientOptions["fetch"]>,
+    });
   }
 
   async send({ place, part, replyTo }: Message, signal: AbortSignal): Promise<SendOutcome> {
@@ -70,21 +74,27 @@ export class TelegramClient {
   }
 }
 
+/**
+ * A connection from before Lambda froze the process may be dead without anybody knowing; a message sent over it would
+ * be uncertain, and never sent again.
+ */
+const overItsOwnConnection = (url: string, init: RequestInit & { headers?: Record<string, string> }) =>
+  fetch(url, { ...init, headers: { ...init.headers, connection: "close" } });
+
 // grammY's types name the AbortSignal of a polyfill; in its web build the platform's own goes to fetch untouched.
 const asGrammySignal = (signal: AbortSignal) => signal as unknown as Parameters<Api["getMe"]>[0];
 
-/** Failures of a connection that was never made: no byte of the message has left. */
-const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
 const RECONNECT_AFTER_S = 1;
 
 function outcomeOf(error: unknown): SendOutcome {
   if (error instanceof HttpError) {
-    const code = codeOf(error.error);
-    if (NOT_CONNECTED.has(code)) return { outcome: "later", retryAfterS: RECONNECT_AFTER_S };
-    return { outcome: "uncertain", reason: code };
+    if (isUnconnected(error.error)) return { outcome: "later", retryAfterS: RECONNECT_AFTER_S };
+    return { outcome: "uncertain", reason: codeOf(error.error) };
   }
   if (!(error instanceof GrammyError)) throw error;
   const { error_code: code, description, parameters } = error;
+  // JSON, but a gateway's and not Telegram's: it does not say what became of the message.
+  if (typeof code !== "number") return { outcome: "uncertain", reason: "not of the Bot API" };
   if (code === 429) return { outcome: "later", retryAfterS: parameters.retry_after ?? 1 };
   if (code >= 500) return { outcome: "uncertain", reason: String(code) };
   if (parameters.migrate_to_chat_id !== undefined)
@@ -92,6 +102,17 @@ function outcomeOf(error: unknown): SendOutcome {
   if (code === 403) return { outcome: "forbidden" };
   if (code === 400 && /can't parse|entit/i.test(description)) return { outcome: "unparseable" };
   return { outcome: "refused", reason: `${code} ${description}` };
+}
+
+const UNRESOLVED = new Set(["ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
+
+/** Whether the connection was never made: no byte of the message has left. */
+function isUnconnected(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  // Of a name with several addresses, each has failed.
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isUnconnected);
+  if ("syscall" in error && error.syscall === "connect") return true;
+  return ("code" in error && UNRESOLVED.has(String(error.code))) || isUnconnected(error.cause);
 }
 
 /** The system's code of a failed fetch, which wraps it. */

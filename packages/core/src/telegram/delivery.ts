@@ -3,7 +3,6 @@ import { type Deadline, deadlineExceeded } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { SendOutcome, TelegramApi } from "./api.ts";
 import type { Outbox, OutboxEntry, OutboxPart, PartState } from "./outbox.ts";
-import type { Place } from "./update.ts";
 
 /** A send is not begun with less time left than this, in milliseconds: cut off, nobody would know what became of it. */
 const MIN_SEND_MS = 1_000;
@@ -45,26 +44,17 @@ export class Delivery {
 
   /**
    * @param ours whether part 0 is `sending` by this worker, which has just opened the entry
-   * @throws DeliveryPostponedError, or the outbox's failure
+   * @throws DeliveryPostponedError, AppError deadline_exceeded, or the outbox's failure
    */
   async deliver(entry: OutboxEntry, ours: boolean, deadline: Deadline): Promise<Delivered> {
     const delivered: Delivered = { forbidden: false };
-    let place = entry.place;
     let held = ours;
-    for (const [index, part] of entry.parts.entries()) {
-      const { state } = part;
+    for (const [index, { state }] of entry.parts.entries()) {
       if (!held && state !== "pending" && state !== "sending") continue;
       if (!held && state === "pending" && !(await this.#outbox.take(entry.id, index))) return delivered;
-      let said: SendOutcome;
-      if (!held && state === "sending") said = { outcome: "uncertain", reason: "a worker died" };
-      else if (delivered.forbidden) said = { outcome: "forbidden" };
-      else said = await this.#say(entry, index, place, deadline);
-      if (said.outcome === "migrated") {
-        delivered.migratedTo = said.to;
-        place = { ...place, chat: said.to };
-        said = await this.#say(entry, index, place, deadline);
-      }
-      delivered.forbidden ||= said.outcome === "forbidden";
+      const said =
+        !held && state === "sending" ? LEFT_ALONE : await this.#say(entry, index, delivered, deadline);
+      if (!said) return delivered;
       this.#tell(said);
       held = entry.parts[index + 1]?.state === "pending";
       if (!(await this.#outbox.settle(entry.id, index, stateAfter(said), held))) return delivered;
@@ -72,46 +62,63 @@ export class Delivery {
     return delivered;
   }
 
-  async #say(entry: OutboxEntry, index: number, place: Place, deadline: Deadline): Promise<SendOutcome> {
+  /** Undefined: somebody else says it. */
+  async #say(
+    entry: OutboxEntry,
+    index: number,
+    delivered: Delivered,
+    deadline: Deadline,
+  ): Promise<SendOutcome | undefined> {
     let part: Pick<OutboxPart, "text" | "entities"> = entry.parts[index] as OutboxPart;
-    for (;;) {
-      if (deadline.remaining() < MIN_SEND_MS) await this.#postpone(entry.id, index, 1);
-      const replyTo = index === 0 ? entry.replyTo : undefined;
-      const said = await this.#api.send({ place, part, replyTo }, deadline.signal);
+    while (!delivered.forbidden) {
+      if (deadline.remaining() < MIN_SEND_MS) {
+        await this.#outbox.settle(entry.id, index, "pending", false);
+        throw new DeliveryPostponedError(1);
+      }
+      const said = await this.#api.send({ ...addressOf(entry, index, delivered), part }, deadline.signal);
       if (said.outcome === "later") {
-        await this.#wait(said.retryAfterS, entry.id, index, deadline);
+        if (!(await this.#wait(said.retryAfterS, entry.id, index, deadline))) return undefined;
       } else if (said.outcome === "unparseable" && part.entities.length > 0) {
         // Nothing was sent. Without its entities it is plain text, which cannot fail to parse.
         this.#telemetry.count("TelegramPlainFallbacks");
         part = { text: part.text, entities: [] };
+      } else if (said.outcome === "migrated" && delivered.migratedTo === undefined) {
+        delivered.migratedTo = said.to;
       } else {
+        delivered.forbidden = said.outcome === "forbidden";
         return said;
       }
     }
+    return { outcome: "forbidden" };
   }
 
-  async #wait(seconds: number, id: string, index: number, deadline: Deadline): Promise<void> {
+  /** Nothing was sent: while we wait, the part is nobody's. False: somebody else has taken it meanwhile. */
+  async #wait(seconds: number, id: string, index: number, deadline: Deadline): Promise<boolean> {
     this.#telemetry.count("TelegramThrottled");
-    if (seconds * 1_000 + MIN_SEND_MS >= deadline.remaining()) await this.#postpone(id, index, seconds);
+    if (!(await this.#outbox.settle(id, index, "pending", false))) return false;
+    if (seconds * 1_000 + MIN_SEND_MS >= deadline.remaining()) throw new DeliveryPostponedError(seconds);
     await setTimeout(seconds * 1_000, undefined, { signal: deadline.signal }).catch((cause: unknown) => {
       throw deadlineExceeded(cause);
     });
-  }
-
-  /** Gives the part back, for it was not sent. */
-  async #postpone(id: string, index: number, seconds: number): Promise<never> {
-    await this.#outbox.settle(id, index, "pending", false);
-    throw new DeliveryPostponedError(seconds);
+    return this.#outbox.take(id, index);
   }
 
   #tell(said: SendOutcome) {
-    if (said.outcome === "sent") this.#telemetry.count("TelegramSends");
-    if (said.outcome === "uncertain") this.#telemetry.count("TelegramUncertainSends");
-    if (said.outcome === "refused") this.#telemetry.count("TelegramRefusedSends");
-    if (said.outcome === "uncertain" || said.outcome === "refused") {
-      this.#telemetry.warn("a part was not surely delivered", { outcome: said.outcome, reason: said.reason });
-    }
+    const { outcome } = said;
+    if (outcome === "forbidden") return;
+    if (outcome === "sent") return this.#telemetry.count("TelegramSends");
+    this.#telemetry.count(outcome === "uncertain" ? "TelegramUncertainSends" : "TelegramRefusedSends");
+    const reason = "reason" in said ? said.reason : undefined;
+    this.#telemetry.warn("a part was not surely delivered", { outcome, reason });
   }
+}
+
+const LEFT_ALONE: SendOutcome = { outcome: "uncertain", reason: "a worker died" };
+
+function addressOf({ place, replyTo }: OutboxEntry, index: number, { migratedTo }: Delivered) {
+  // In the new chat another message has that number.
+  if (migratedTo !== undefined) return { place: { ...place, chat: migratedTo } };
+  return { place, replyTo: index === 0 ? replyTo : undefined };
 }
 
 function stateAfter({ outcome }: SendOutcome): Exclude<PartState, "sending"> {

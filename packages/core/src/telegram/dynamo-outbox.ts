@@ -1,11 +1,17 @@
 import { type DynamoDBDocumentClient, GetCommand, PutCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
 import type { Clock } from "../clock.ts";
+import { newHolderId } from "../id.ts";
 import type { Outbox, OutboxEntry, PartState } from "./outbox.ts";
 
 /** Telegram delivers an update again for 24 hours; twice that, in seconds. */
 const KEPT_S = 48 * 3_600;
 
-/** `Outbox` in the conversations' table: pk `OUTBOX#{id}`, sk `OUTBOX`, removed by the table's TTL. */
+/**
+ * `Outbox` in the conversations' table: pk `OUTBOX#{id}`, sk `OUTBOX`, removed by the table's TTL.
+ *
+ * Every write leaves its name in `last_write`. The SDK repeats a write whose answer was lost, and that meets its own
+ * change: by the name it is told that it was done, unless somebody else has written since.
+ */
 export class DynamoOutbox implements Outbox {
   readonly #client: Pick<DynamoDBDocumentClient, "send">;
   readonly #table: string;
@@ -28,11 +34,18 @@ export class DynamoOutbox implements Outbox {
     const [first, ...rest] = entry.parts;
     const parts = first ? [{ ...first, state: "sending" as const }, ...rest] : [];
     const stored = { ...entry, parts };
+    const write = newHolderId();
     const created = await this.#unlessRefused(
       new PutCommand({
         TableName: this.#table,
-        Item: { ...keyOf(entry.id), entry: stored, expires_at: Math.ceil(this.#clock.now() / 1000) + KEPT_S },
-        ConditionExpression: "attribute_not_exists(pk)",
+        Item: {
+          ...keyOf(entry.id),
+          entry: stored,
+          last_write: write,
+          expires_at: Math.floor(this.#clock.now() / 1000) + KEPT_S,
+        },
+        ConditionExpression: "attribute_not_exists(pk) OR last_write = :write",
+        ExpressionAttributeValues: { ":write": write },
       }),
     );
     if (created) return { entry: stored, created };
@@ -50,15 +63,18 @@ export class DynamoOutbox implements Outbox {
   }
 
   #move(id: string, index: number, from: PartState, to: PartState, next: boolean): Promise<boolean> {
-    const following = next ? `, entry.parts[${index + 1}].#state = :sending` : "";
+    const part = `entry.parts[${index}].#state`;
+    const following = `entry.parts[${index + 1}].#state`;
+    const fits = `${part} = :from${next ? ` AND ${following} = :pending` : ""}`;
     return this.#unlessRefused(
       new UpdateCommand({
         TableName: this.#table,
         Key: keyOf(id),
-        UpdateExpression: `SET entry.parts[${index}].#state = :to${following}`,
-        ConditionExpression: `entry.parts[${index}].#state = :from${next ? ` AND entry.parts[${index + 1}].#state = :pending` : ""}`,
+        UpdateExpression: `SET last_write = :write, ${part} = :to${next ? `, ${following} = :sending` : ""}`,
+        ConditionExpression: `(${fits}) OR last_write = :write`,
         ExpressionAttributeNames: { "#state": "state" },
         ExpressionAttributeValues: {
+          ":write": newHolderId(),
           ":from": from,
           ":to": to,
           ...(next ? { ":sending": "sending", ":pending": "pending" } : {}),

@@ -1,4 +1,4 @@
-import type { Update, UserFromGetMe } from "grammy/types";
+import type { Message, Update, UserFromGetMe } from "grammy/types";
 import { type Api, Composer, Context } from "grammy/web";
 import type { Bot } from "./bots.ts";
 import { texts } from "./texts.ts";
@@ -60,10 +60,18 @@ rest.use(say(texts.unreadable.other));
 
 /** What the message asks of the bot, be it new or edited; the receiver has checked that it is meant for it. */
 export async function planFor({ update_id, ...update }: Update, api: Api, bot: Bot): Promise<Plan> {
-  const message = update.message ?? update.edited_message;
+  const message = withLowerCommand(update.message ?? update.edited_message);
   const ctx: PlanContext = new Context({ update_id, message } as Update, api, botInfo(bot));
   await router.middleware()(ctx, async () => {});
   return ctx.plan ?? { kind: "nothing" };
+}
+
+/** grammY compares commands by letter; people type /Help. */
+function withLowerCommand(message: Message | undefined): Message | undefined {
+  const command = message?.entities?.find(({ type, offset }) => type === "bot_command" && offset === 0);
+  if (!command || message?.text === undefined) return message;
+  const { text } = message;
+  return { ...message, text: text.slice(0, command.length).toLowerCase() + text.slice(command.length) };
 }
 
 /** As `getMe` would tell it, as far as routing looks: nothing has to be asked of Telegram. */

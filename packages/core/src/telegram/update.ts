@@ -64,21 +64,23 @@ export function triage(update: IncomingUpdate, bot: Bot, allowed: AllowList): Tr
   const subject = update.message ?? update.edited_message ?? callback?.message;
   const from = callback?.from ?? subject?.from;
   if (!subject && !callback) return { action: "ignore", reason: "kind" };
+  // The group was upgraded: its conversation moves along, whoever did it and whoever was addressed.
+  if (update.message?.["migrate_to_chat_id"] !== undefined) {
+    return { action: "queue", place: placeOf(update.message), typing: false };
+  }
   if (!isAllowed(from?.id, subject?.chat.id, allowed)) return { action: "ignore", reason: "not-allowed" };
   if (callback) return { action: "callback", id: callback.id, place: subject && placeOf(subject) };
   if (!subject) return { action: "ignore", reason: "kind" };
-  if (from?.["is_bot"] === true) return { action: "ignore", reason: "from-bot" };
-  // The group was upgraded: its conversation moves along, whoever it was addressed to.
-  if (subject["migrate_to_chat_id"] !== undefined) {
-    return { action: "queue", place: placeOf(subject), typing: false };
+  // Who writes as a chat (an anonymous administrator, a channel) has a bot of Telegram's in `from`.
+  if (from?.["is_bot"] === true && subject["sender_chat"] === undefined) {
+    return { action: "ignore", reason: "from-bot" };
   }
   // An edit without a text is a caption, or a live location on its way.
   if (!hasContent(subject) || (!update.message && subject.text === undefined)) {
     return { action: "ignore", reason: "kind" };
   }
   if (!isAddressed(subject, bot)) return { action: "ignore", reason: "not-addressed" };
-  if (update.message && commandOf(subject, bot) === "stop")
-    return { action: "stop", place: placeOf(subject) };
+  if (commandOf(subject, bot) === "stop") return { action: "stop", place: placeOf(subject) };
   return { action: "queue", place: placeOf(subject), typing: update.message !== undefined };
 }
 

@@ -20,8 +20,9 @@ import { type Place, placeKey, placeOf } from "./update.ts";
 /** After so many receives without an answer the user is told, and the message goes to the dead-letter queue. */
 export const MAX_ATTEMPTS = 3;
 const STOP_CHECK_EVERY_MS = 2_000;
-/** A chat action lasts five seconds; the receiver has sent the first. */
+/** A chat action lasts five seconds; the receiver has sent the first of a new message. */
 const CHECKS_PER_TYPING = 2;
+const TYPING_EVERY_MS = CHECKS_PER_TYPING * STOP_CHECK_EVERY_MS;
 /** Time kept back from the model for storing and sending its answer, in milliseconds. */
 const SEND_MARGIN_MS = 10_000;
 const MAX_NAME_LENGTH = 64;
@@ -68,17 +69,18 @@ export class TelegramWorker {
     // Of an earlier attempt: its words stand, whatever the model would say now.
     const standing = await this.#options.outbox.get(id);
     if (standing) return this.#deliver(await this.#delivery.deliver(standing, false, deadline), place);
-    const given =
-      receives > MAX_ATTEMPTS
-        ? plainParts(texts.failed)
-        : await this.#answer(update, message, place, id, deadline);
+    const exhausted = receives > MAX_ATTEMPTS;
+    if (exhausted && (await this.#options.chats.isStopped(place, update.update_id))) return;
+    const given = exhausted
+      ? plainParts(texts.failed)
+      : await this.#answer(update, message, place, id, deadline);
     if (given && given.length > 0) {
       const replyTo = message.chat.type === "private" ? undefined : message.message_id;
       const parts = given.map((part) => ({ ...part, state: "pending" as const }));
       const { entry, created } = await this.#options.outbox.open({ id, place, replyTo, parts });
       await this.#deliver(await this.#delivery.deliver(entry, created, deadline), place);
     }
-    if (receives > MAX_ATTEMPTS) throw new PoisonedError(`no answer after ${MAX_ATTEMPTS} attempts`);
+    if (exhausted) throw new PoisonedError(`no answer after ${MAX_ATTEMPTS} attempts`);
   }
 
   async #deliver(
@@ -107,7 +109,7 @@ export class TelegramWorker {
     const plan = await planFor(update, api.raw, bot);
     if (plan.kind !== "ask") return this.#say(plan, message, place, deadline);
     const [isForbidden, isStopped] = await Promise.all([
-      chats.isForbidden(place, message.date),
+      chats.isForbidden(place, message.edit_date ?? message.date),
       chats.isStopped(place, update.update_id),
     ]);
     if (isForbidden || isStopped) return undefined;
@@ -144,15 +146,13 @@ export class TelegramWorker {
     turnId: string,
     deadline: Deadline,
   ): Promise<RenderedPart[] | undefined> {
-    const { conversations, telemetry } = this.#options;
+    const { api, chats, clock, conversations, telemetry } = this.#options;
     const stop = new AbortController();
     const done = new AbortController();
-    const watching = this.#whileWorking(
-      place,
-      updateId,
-      stop,
-      AbortSignal.any([done.signal, deadline.signal]),
-    );
+    const over = AbortSignal.any([done.signal, deadline.signal]);
+    // It waited, comes again or is an edit: nothing is shown by now.
+    if (clock.now() - message.date * 1_000 > TYPING_EVERY_MS) void api.typing(place, over);
+    const watching = this.#whileWorking(place, updateId, stop, over);
     try {
       const { reply } = await conversations.converse({
         owner: this.#owner,
@@ -161,11 +161,13 @@ export class TelegramWorker {
         message: withSender(text, message, this.#options.bot),
         context: contextOf(message),
         deadline: new Deadline(deadline.remaining() - SEND_MARGIN_MS, {
-          clock: this.#options.clock,
+          clock,
           signal: AbortSignal.any([stop.signal, deadline.signal]),
         }),
       });
-      return stop.signal.aborted ? undefined : await partsOf(reply.text);
+      // Said since somebody last looked: the user has read that the answer is stopped.
+      if (stop.signal.aborted || (await chats.isStopped(place, updateId))) return undefined;
+      return await partsOf(reply.text);
     } catch (error) {
       if (stop.signal.aborted) return undefined;
       if (!isAppError(error) || !isFinal(error)) throw error;
@@ -190,7 +192,8 @@ export class TelegramWorker {
       for await (const _ of setInterval(STOP_CHECK_EVERY_MS, undefined, { signal: over })) {
         if (await chats.isStopped(place, updateId)) return stop.abort();
         checks += 1;
-        if (checks % CHECKS_PER_TYPING === 0) await api.typing(place, over);
+        // Not waited for: it never fails, and Telegram may take longer than the next look.
+        if (checks % CHECKS_PER_TYPING === 0) void api.typing(place, over);
       }
     } catch {
       // The interval ends by its signal, which is how the work's end is told.
@@ -235,9 +238,10 @@ const sessionOf = ({ from }: Message, place: Place): SessionMetadata => ({
 function withSender(text: string, { chat, from, sender_chat }: Message, bot: Bot): string {
   if (chat.type === "private") return text;
   const words = text.replaceAll(new RegExp(`@${bot.name}\\b`, "gi"), "").trim() || text;
-  const name = from ? [from.first_name, from.last_name].filter(Boolean).join(" ") : sender_chat?.title;
+  // Who speaks for a chat has a bot of Telegram's for a sender.
+  const name = sender_chat?.title ?? [from?.first_name, from?.last_name].filter(Boolean).join(" ");
   // A name that closes its bracket could speak for somebody else.
-  const written = shorten((name ?? "").replaceAll(/[[\]]/g, " "), MAX_NAME_LENGTH);
+  const written = shorten(name.replaceAll(/[[\]]/g, " "), MAX_NAME_LENGTH);
   return `[${written || "Somebody"}] ${words}`;
 }
 
@@ -270,6 +274,5 @@ const FINAL = new Set([
 ]);
 const isFinal = ({ code }: AppError) => FINAL.has(code);
 
-/** What concerns the user is told as it is; what concerns the operator is in the log. */
-const sentenceFor = ({ code, message }: AppError) =>
-  code === "resource_exhausted" || code === "out_of_range" ? message : texts.failed;
+/** What the error itself says concerns the operator, and is in the log. */
+const sentenceFor = ({ code }: AppError) => (code === "out_of_range" ? texts.tooLong : texts.failed);

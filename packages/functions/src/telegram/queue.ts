@@ -29,7 +29,7 @@ export class UpdateQueue {
     this.#url = url;
   }
 
-  async send({ bot, update, place, requestId }: QueuedUpdate): Promise<void> {
+  async send({ bot, update, place, requestId }: QueuedUpdate, abortSignal: AbortSignal): Promise<void> {
     await this.#client.send(
       new SendMessageCommand({
         QueueUrl: this.#url,
@@ -37,6 +37,7 @@ export class UpdateQueue {
         MessageGroupId: `${bot}:${placeKey(place)}`,
         MessageDeduplicationId: `${bot}:${update.update_id}`,
       }),
+      { abortSignal },
     );
   }
 

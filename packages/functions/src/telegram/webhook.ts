@@ -13,11 +13,13 @@ import { webhookSecret } from "./webhook-secret.ts";
 const MAX_UPDATE_BYTES = 128 * 1024;
 /** A message that replies to a message with all there can be in it is not half as deep. */
 const MAX_DEPTH = 32;
+/** Time kept back from Lambda's for the answer, in milliseconds. */
+const MARGIN_MS = 1_000;
 
 /**
  * `POST /telegram/{bot}`: takes an update over from Telegram into the queue and answers at once. Whatever is not worth
  * queueing is answered 200 as well, for Telegram would bring anything else again for 24 hours, and nothing else of that
- * chat meanwhile; 500 when the queue fails.
+ * chat meanwhile; 503 when the queue fails.
  */
 export const handler = chain()
   .use(webhookSecret(() => receiver().settings))
@@ -38,12 +40,14 @@ export const handler = chain()
         logger.info("an update was ignored", { update_id: update.update_id, reason: decision.reason });
         return answer();
       case "queue":
-        await queue.send({
-          bot: bot.name,
-          update,
-          place: decision.place,
-          requestId: requestIdOf(event, context),
-        });
+        await queue
+          .send(
+            { bot: bot.name, update, place: decision.place, requestId: requestIdOf(event, context) },
+            AbortSignal.timeout(Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS)),
+          )
+          .catch((cause: unknown) => {
+            throw new AppError("unavailable", "The update could not be queued. Send it again.", { cause });
+          });
         return decision.typing
           ? answer("sendChatAction", { ...target(decision.place), action: "typing" })
           : answer();

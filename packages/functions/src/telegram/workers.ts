@@ -13,7 +13,7 @@ export function workerFor(name: string): TelegramWorker {
   const known = workers.get(name);
   if (known) return known;
   const { config, conversations, dependencies } = container();
-  const { bots, apiRoot } = config.telegram;
+  const { bots, apiRoot } = config.telegramBots;
   const bot = bots.find((one) => one.name === name);
   if (!bot) throw new Error(`the bot ${name} is not in TELEGRAM_BOTS`);
   const worker = new TelegramWorker({

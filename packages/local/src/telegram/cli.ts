@@ -8,7 +8,6 @@ import type { Bot } from "@parley/core/telegram/bots";
 import { commands } from "@parley/core/telegram/texts";
 import { GrammyError, HttpError } from "grammy/web";
 import { loadSettings } from "../env.ts";
-import { localChat } from "./local-chat.ts";
 
 const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
 
@@ -37,12 +36,13 @@ const ALLOWED_UPDATES = ["message", "edited_message", "callback_query"] as const
 
 class UsageError extends Error {}
 
-type Options = { address: string | undefined; dropPending: boolean; secret: string };
+/** `address` and `secret` are there for set-webhook. */
+type Options = { address: string; secret: string; dropPending: boolean };
 type Command = (bot: Bot, client: TelegramClient["raw"], options: Options) => Promise<string>;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   async "set-webhook"(bot, api, { address, dropPending, secret }) {
-    const url = webhookUrl(address, bot);
+    const url = `${address}/telegram/${bot.name}`;
     await api.setWebhook(url, {
       secret_token: secret,
       allowed_updates: [...ALLOWED_UPDATES],
@@ -73,12 +73,16 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 
 async function main(argv: string[]): Promise<number> {
   const { values, positionals } = parse(argv);
-  const [name, address, ...rest] = positionals;
+  const [name, ...rest] = positionals;
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
   if (name === undefined) throw new UsageError("a command is missing");
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command && name !== "secret" && name !== "chat") throw new UsageError(`there is no command ${name}`);
+  const setsWebhook = name === "set-webhook";
+  const address = setsWebhook ? addressOf(rest.shift()) : "";
   if (rest.length > 0) throw new UsageError(`this is too much: ${rest.join(" ")}`);
   if (name === "secret") {
     process.stdout.write(`${randomBytes(32).toString("hex")}\n`);
@@ -86,27 +90,40 @@ async function main(argv: string[]): Promise<number> {
   }
   const settingsFile = values.settings === undefined ? join(ROOT, ".env") : resolve(values.settings);
   const settings = await loadSettings(settingsFile, process.env);
-  if (name === "chat") {
-    return localChat({
-      settings,
-      dataDir: values.data === undefined ? join(ROOT, ".local") : resolve(values.data),
-    });
+  if (!command) {
+    const dataDir = values.data === undefined ? join(ROOT, ".local") : resolve(values.data);
+    // The whole local stack: nothing that the other commands should wait for.
+    const { localChat } = await import("./local-chat.ts");
+    return localChat({ settings, dataDir });
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command) throw new UsageError(`there is no command ${name}`);
-  if (name === "set-webhook" && address === undefined)
-    throw new UsageError("set-webhook needs the API's address");
-  const { apiRoot, secrets, bots } = new Config(settings).telegram;
-  const wanted = values.bot?.replace(/^@/, "").toLowerCase();
+  const config = new Config(settings);
+  const secret = setsWebhook ? (config.telegramSecrets[0] ?? "") : "";
+  return forEachBot(config, values.bot, (bot, api) =>
+    command(bot, api, { address, secret, dropPending: values["drop-pending"] }),
+  );
+}
+
+/** One bot's failure is told and keeps nobody else from what is to be done. Returns the exit code. */
+async function forEachBot(
+  { telegramBots: { bots, apiRoot } }: Config,
+  only: string | undefined,
+  run: (bot: Bot, api: TelegramClient["raw"]) => Promise<string>,
+): Promise<number> {
+  const wanted = only?.replace(/^@/, "").toLowerCase();
   const chosen = bots.filter((bot) => wanted === undefined || bot.name.toLowerCase() === wanted);
-  if (chosen.length === 0) throw new Error(`TELEGRAM_BOTS has no bot called ${values.bot}`);
-  const options = { address, dropPending: values["drop-pending"], secret: secrets[0] ?? "" };
+  if (chosen.length === 0) throw new Error(`TELEGRAM_BOTS has no bot called ${only}`);
+  let code = 0;
   for (const bot of chosen) {
     const { raw } = new TelegramClient(bot, apiRoot);
-    await checkName(raw, bot);
-    process.stdout.write(`@${bot.name}: ${await command(bot, raw, options)}\n`);
+    try {
+      await checkName(raw, bot);
+      process.stdout.write(`@${bot.name}: ${await run(bot, raw)}\n`);
+    } catch (error) {
+      process.stderr.write(`telegram: @${bot.name}: ${describe(error)}\n`);
+      code = 1;
+    }
   }
-  return 0;
+  return code;
 }
 
 function parse(args: string[]) {
@@ -127,13 +144,15 @@ function parse(args: string[]) {
   }
 }
 
-function webhookUrl(address = "", bot: Bot): string {
-  const url = URL.canParse(address) ? new URL(address) : undefined;
+/** The API's, as webhooks begin with it. */
+function addressOf(text: string | undefined): string {
+  if (text === undefined) throw new UsageError("set-webhook needs the API's address");
+  const url = URL.canParse(text) ? new URL(text) : undefined;
   const isLocal = url && ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname);
   if (!url || (url.protocol !== "https:" && !(isLocal && url.protocol === "http:"))) {
-    throw new UsageError(`${address} is no address for a webhook: Telegram wants https`);
+    throw new UsageError(`${text} is no address for a webhook: Telegram wants https`);
   }
-  return `${url.origin}${url.pathname.replace(/\/+$/, "")}/telegram/${bot.name}`;
+  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 }
 
 /** Mentions are found by the bot's username, so a wrong one would leave it deaf in groups. */
@@ -145,12 +164,14 @@ async function checkName(api: TelegramClient["raw"], bot: Bot): Promise<void> {
 
 /** One line that says what to do, and never a token, which is part of every address of the Bot API. */
 function describe(error: unknown): string {
-  if (error instanceof GrammyError) {
+  if (error instanceof GrammyError && typeof error.description === "string") {
     return error.error_code === 401 || error.error_code === 404
       ? `Telegram does not know the token in TELEGRAM_BOTS (${error.description})`
       : `Telegram says: ${error.description}`;
   }
-  if (error instanceof HttpError) return "Telegram cannot be reached (TELEGRAM_API_ROOT, or the network)";
+  if (error instanceof HttpError || error instanceof GrammyError) {
+    return "Telegram cannot be reached (TELEGRAM_API_ROOT, or the network)";
+  }
   return error instanceof Error ? error.message : String(error);
 }
 
