@@ -176,8 +176,8 @@ describe("the document", () => {
     expect(flawed.stderr + flawed.stdout).toContain("operation-operationId-unique");
   });
 
-  test("has every route, but for the fallback and the page's assets", () => {
-    const hidden = ["$default", "/docs/{asset}"];
+  test("has every route, but for the fallback, the page's assets and the webhook, which is Telegram's to call", () => {
+    const hidden = ["$default", "/docs/{asset}", "/telegram/{bot}"];
     const visible = routes.filter(({ path }) => !hidden.includes(path)).map(nameOf);
     const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),

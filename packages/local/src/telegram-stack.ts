@@ -55,7 +55,7 @@ export async function startTelegram(settings: Settings): Promise<TelegramStack> 
       },
     ],
   });
-  const botApi = bots === undefined ? await startBotApi() : undefined;
+  const botApi = bots === undefined ? await closingOnFailure(queue, startBotApi()) : undefined;
   return {
     parts: [queuePart(queue), botApi ? localBot(botApi) : realBots(bots ?? "")],
     botApiUrl: botApi?.url,
@@ -80,15 +80,27 @@ export async function startTelegram(settings: Settings): Promise<TelegramStack> 
         // What is not answered by then is in the user's hands again: the queue is in memory.
         drainMs: 0,
       });
-      if (botApi) await setWebhook(botApi.url, gatewayUrl, env["TELEGRAM_WEBHOOK_SECRET"] ?? "");
-      return {
+      const workers: TelegramWorkers = {
         recycle: () => worker.recycle(),
         async close() {
           await Promise.all([poller.close(), worker.close()]);
         },
       };
+      const secret = env["TELEGRAM_WEBHOOK_SECRET"] ?? "";
+      if (botApi) await closingOnFailure(workers, setWebhook(botApi.url, gatewayUrl, secret));
+      return workers;
     },
   };
+}
+
+/** What was opened before is not left behind by what comes after it. */
+async function closingOnFailure<T>(opened: { close(): Promise<void> }, next: Promise<T>): Promise<T> {
+  try {
+    return await next;
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 }
 
 const queuePart = (queue: QueueServer): Part => ({
