@@ -43,10 +43,10 @@ export type DrillReport = {
 /** Seconds of Telegram, of the queue and of the model in a real one. */
 const TIME_SCALE = 60;
 /** In real time, for their work does not get faster: the model's, and 11 s that are kept back for the sending. */
-const WORKER_TIMEOUT_MS = 15_000;
-/** Past the lease of a killed worker's turn: 10 s in a queue that runs fast. */
-const VISIBILITY_TIMEOUT_S = 600;
-const WORKERS = 16;
+const WORKER_TIMEOUT_MS = 20_000;
+/** Past the lease of a killed worker's turn: 15 s in a queue that runs fast. */
+const VISIBILITY_TIMEOUT_S = 900;
+const WORKERS = 12;
 const MODEL_LATENCY_S = { least: 1, most: 45 };
 const KILLED = 0.1;
 const DUPLICATED = 0.05;
