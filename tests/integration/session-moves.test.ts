@@ -17,7 +17,7 @@ let workers: Worker[];
 
 beforeAll(async () => {
   rig = await startRig();
-  workers = Array.from({ length: 3 }, () => rig.worker({ redisTimeoutMs: 500 }));
+  workers = Array.from({ length: 3 }, () => rig.worker({ redisTimeoutMs: 10_000 }));
 });
 afterAll(() => rig?.close());
 beforeEach(() => rig.model.reset());

@@ -49,7 +49,7 @@ export async function startRig(options: { engine?: "auto" | "redis-server" | "em
 
   /** What one Lambda instance builds: its own clients, the shared engines. */
   function worker({
-    redisTimeoutMs = 1_000,
+    redisTimeoutMs = 5_000,
     maxContextTokens = 4_000,
     callTimeoutMs = 5_000,
   }: WorkerOptions = {}) {
