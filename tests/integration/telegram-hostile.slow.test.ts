@@ -1,4 +1,5 @@
 import { parseUpdate, placeKey, triage } from "@parley/core/telegram/update";
+import { bodyOf } from "@parley/functions/telegram/queue";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fc } from "../support/property.ts";
 import { BOT, hostileUpdates } from "../support/telegram-messages.ts";
@@ -25,8 +26,8 @@ test("whatever the receiver lets through, the worker is done with at once", {
   });
   expect(queued.length).toBeGreaterThan(UPDATES / 20);
   for (const { update, place } of queued) {
-    const body = { bot: BOT.name, request_id: "hostile", update };
-    await rig.queue.send(JSON.stringify(body), { group: placeKey(place), id: String(update.update_id) });
+    const body = bodyOf({ bot: BOT.name, requestId: "hostile", update });
+    await rig.queue.send(body, { group: placeKey(place), id: String(update.update_id) });
   }
   await rig.idle();
   expect(rig.output().filter((line) => line.includes('"ERROR"'))).toEqual([]);

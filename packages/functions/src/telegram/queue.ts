@@ -29,11 +29,12 @@ export class UpdateQueue {
     this.#url = url;
   }
 
-  async send({ bot, update, place, requestId }: QueuedUpdate, abortSignal: AbortSignal): Promise<void> {
+  async send(queued: QueuedUpdate, abortSignal: AbortSignal): Promise<void> {
+    const { bot, update, place } = queued;
     await this.#client.send(
       new SendMessageCommand({
         QueueUrl: this.#url,
-        MessageBody: escapeForXml(JSON.stringify({ bot, request_id: requestId, update })),
+        MessageBody: bodyOf(queued),
         MessageGroupId: `${bot}:${placeKey(place)}`,
         MessageDeduplicationId: `${bot}:${update.update_id}`,
       }),
@@ -54,4 +55,7 @@ export class UpdateQueue {
 }
 
 /** SQS refuses what XML 1.0 does not allow. JSON escapes all of it but these two, which can only be in a string. */
-const escapeForXml = (json: string) => json.replaceAll("\ufffe", "\\ufffe").replaceAll("\uffff", "\\uffff");
+export const bodyOf = ({ bot, update, requestId }: Omit<QueuedUpdate, "place">) =>
+  JSON.stringify({ bot, request_id: requestId, update })
+    .replaceAll("\ufffe", "\\ufffe")
+    .replaceAll("\uffff", "\\uffff");
