@@ -2,9 +2,10 @@
 import { startRedisBackend } from "../../packages/local/src/upstash/backend.ts";
 
 const { kind, pid, redisUrl } = await startRedisBackend({ engine: "redis-server" });
-process.stdout.write(`${JSON.stringify({ kind, pid, redisUrl })}\n`);
 process.on("SIGINT", () => process.stdout.write("interrupted\n"));
 process.stdin.once("data", (how) => {
   if (how.toString().startsWith("exit")) process.exit(0);
   throw new Error("a crash");
 });
+// Whoever reads this may send either.
+process.stdout.write(`${JSON.stringify({ kind, pid, redisUrl })}\n`);
