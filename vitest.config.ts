@@ -20,6 +20,17 @@ export default defineConfig({
       },
       // `npm run test:slow`: 20,000 requests, a browser, ten seconds by the clock, killed processes.
       { extends: true, test: { name: "slow", include: [SLOW] } },
+      // `npm run test:infra`: SST's genuine platform and command, and the archives that it made.
+      {
+        extends: true,
+        test: {
+          name: "infra",
+          include: ["tests/infra/**/*.test.ts"],
+          globalSetup: "tests/support/sst/setup.ts",
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
     ],
   },
 });

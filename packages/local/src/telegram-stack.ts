@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { commands } from "@parley/core/telegram/texts";
+import { queueSettings } from "@parley/functions/telegram/queue-settings";
 import { Api } from "grammy/web";
 import type { Settings } from "./env.ts";
 import { callFunction, createFunction } from "./gateway/function.ts";
@@ -11,14 +12,7 @@ import { type BotApi, LOCAL_BOT, startBotApi } from "./telegram/server.ts";
 
 const QUEUE = "telegram-updates.fifo";
 const DEAD_LETTERS = "telegram-updates-dlq.fifo";
-/** Three attempts, and one more receive in which the user is told. */
-const MAX_RECEIVES = 4;
-const WORKER_TIMEOUT_MS = 120_000;
-/** Above the function's time limit and the turn's lease: nobody else works on an update before that. */
-const VISIBILITY_TIMEOUT_S = 150;
 const MAX_WORKERS = 4;
-/** Nobody holds a connection open for the worker's answer: a model may take longer there than behind the API. */
-const MODEL_TIMEOUT_MS = 60_000;
 
 export type TelegramStack = {
   /** Queue and Bot API, with what the functions have to be told of them. */
@@ -50,8 +44,8 @@ export async function startTelegram(settings: Settings): Promise<TelegramStack> 
       {
         name: QUEUE,
         fifo: true,
-        visibilityTimeoutS: VISIBILITY_TIMEOUT_S,
-        dlq: { name: DEAD_LETTERS, maxReceiveCount: MAX_RECEIVES },
+        visibilityTimeoutS: queueSettings.visibilityTimeoutS,
+        dlq: { name: DEAD_LETTERS, maxReceiveCount: queueSettings.maxReceives },
       },
     ],
   });
@@ -64,8 +58,8 @@ export async function startTelegram(settings: Settings): Promise<TelegramStack> 
         name: "telegram-worker",
         entry: "telegram/worker.ts",
         taskRoot,
-        env: { OPENAI_TIMEOUT_MS: String(MODEL_TIMEOUT_MS), ...env },
-        timeoutMs: WORKER_TIMEOUT_MS,
+        env: { OPENAI_TIMEOUT_MS: String(queueSettings.modelTimeoutMs), ...env },
+        timeoutMs: queueSettings.workerTimeoutS * 1_000,
         maxInstances: MAX_WORKERS,
         log,
       });

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { AppError } from "@parley/core/error";
@@ -48,11 +48,12 @@ const ASSETS: Readonly<Record<string, { type: string; read: () => Promise<string
   },
 };
 
-/** From the folder that a deployment copied Swagger UI to, else from the package itself. */
+/** From the folder of the deployed code that Swagger UI was copied to, else from the package itself. */
 function vendored(name: string): Promise<string> {
-  const folder =
-    environment["SWAGGER_UI_DIR"] ||
-    dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+  const { SWAGGER_UI_DIR: copied = "", LAMBDA_TASK_ROOT: root = "" } = environment;
+  const folder = copied
+    ? resolve(root, copied)
+    : dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
   return readFile(join(folder, name), "utf8");
 }
 

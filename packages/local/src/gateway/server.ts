@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ACCOUNT_ID, createFunction } from "./function.ts";
+import { ACCOUNT_ID, createFunction, type FunctionOptions } from "./function.ts";
 import { splitUrl, toEvent } from "./http-event.ts";
 import type { HttpResult } from "./http-result.ts";
 import { toHttpResult } from "./http-result.ts";
@@ -38,6 +38,8 @@ export type GatewayOptions = {
   timeoutMs?: number;
   maxInstances?: number;
   memoryMb?: number;
+  /** What is different for one route's function. */
+  each?: (route: Route) => Partial<FunctionOptions>;
 };
 
 export type Gateway = {
@@ -60,7 +62,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   function poolOf(route: Route): Pool {
     const key = `${route.name} ${route.entry}`;
-    const pool = pools.get(key) ?? createFunction({ ...options, name: route.name, entry: route.entry });
+    const { name, entry } = route;
+    const pool = pools.get(key) ?? createFunction({ ...options, name, entry, ...options.each?.(route) });
     pools.set(key, pool);
     return pool;
   }
