@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
+import * as z from "@parley/core/schema";
 import { defineTool, type Tool } from "@parley/core/tools/tool";
 import { type ModelSimulator, startModel } from "@parley/local/simulators/model";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import * as z from "zod";
 import { type AssistantSetup, assistantOn, calling, sentTo, textTool } from "../support/assistant.ts";
 
 let model: ModelSimulator;
@@ -320,8 +320,10 @@ describe("what the model sees of the tools", () => {
     name: "nested",
     description: "nested",
     parameters: z.object({
-      maxLength: z.int().min(1).nullable(),
-      where: z.object({ city: z.string().min(1).max(9), zip: z.string().nullable() }).nullable(),
+      maxLength: z.nullable(z.int().check(z.minimum(1))),
+      where: z.nullable(
+        z.object({ city: z.string().check(z.minLength(1), z.maxLength(9)), zip: z.nullable(z.string()) }),
+      ),
       tags: z.array(z.object({ name: z.enum(["a", "b"]) })),
     }),
     execute: (args) => JSON.stringify(args),

@@ -2,9 +2,9 @@ import { Assistant, type Question } from "@parley/core/assistant/assistant";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { Deadline } from "@parley/core/resilience/deadline";
+import * as z from "@parley/core/schema";
 import { defineTool, type Tool } from "@parley/core/tools/tool";
 import type { ModelSimulator } from "@parley/local/simulators/model";
-import * as z from "zod";
 import { RecordingTelemetry } from "./telemetry.ts";
 
 export type AssistantSetup = {
@@ -47,7 +47,7 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
 
 /** A tool that takes any text. */
 export const textTool = (name: string, execute: Tool["execute"]) =>
-  defineTool({ name, description: name, parameters: z.object({ text: z.string().nullable() }), execute });
+  defineTool({ name, description: name, parameters: z.object({ text: z.nullable(z.string()) }), execute });
 
 export type ScriptedCall = { name: string; args?: unknown; id?: string };
 

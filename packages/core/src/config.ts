@@ -1,48 +1,60 @@
-import * as z from "zod";
 import { AppError } from "./error.ts";
+import * as z from "./schema.ts";
 import type { AllowList, Bot } from "./telegram/bots.ts";
 
 /** An empty variable is an absent one: `.env` files have lines such as `OPENAI_API_KEY=`. */
-const optional = <T extends z.ZodType>(schema: T) =>
-  z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
-const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) =>
+const optional = <T extends z.ZodMiniType>(schema: T) =>
+  z.preprocess((value) => (value === "" ? undefined : value), z.optional(schema));
+const withDefault = <T extends z.ZodMiniType>(schema: T, value: z.output<T>) =>
   z.preprocess((raw) => (raw === undefined || raw === "" ? value : raw), schema);
 
-const count = (max = Number.MAX_SAFE_INTEGER) => z.coerce.number().int().min(0).max(max);
-const positive = (max = Number.MAX_SAFE_INTEGER) => z.coerce.number().int().min(1).max(max);
+const integer = (min: number, max = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number().check(z.int(), z.minimum(min), z.maximum(max));
+const count = (max?: number) => integer(0, max);
+const positive = () => integer(1);
 const url = z.url({ protocol: /^https?$/ });
+const filled = z.string().check(z.minLength(1));
 
 const NOT_SET = "is not set";
 
 const auth = z.object({ AUTH_MODE: optional(z.literal("none")) });
 
 /** `id:sha256-of-the-secret` in hex, several separated by commas; one id may have several, for rotation. */
-const apiKey = z
-  .string()
-  .trim()
-  .regex(
-    /^[A-Za-z0-9_.-]{1,64}:[0-9a-fA-F]{64}$/,
-    "is not a list of id:sha256 as `npm run api-key` prints them",
-  )
-  .transform((pair): ApiKey => {
+const apiKey = z.pipe(
+  z
+    .string()
+    .check(
+      z.trim(),
+      z.regex(
+        /^[A-Za-z0-9_.-]{1,64}:[0-9a-fA-F]{64}$/,
+        "is not a list of id:sha256 as `npm run api-key` prints them",
+      ),
+    ),
+  z.transform((pair): ApiKey => {
     const [id = "", digest = ""] = pair.split(":");
     return { id, sha256: Buffer.from(digest, "hex") };
-  });
+  }),
+);
 const apiKeys = z.object({
-  API_KEYS: z
-    .string("is not set: `npm run api-key -- <id>` makes one, or AUTH_MODE=none opens the API to everybody")
-    .transform((list) => list.split(","))
-    .pipe(z.array(apiKey).min(1)),
-});
-
-const origins = z.object({
-  CORS_ORIGINS: withDefault(z.string(), "").transform((list) =>
-    list
-      .split(",")
-      .map((origin) => origin.trim())
-      .filter(Boolean),
+  API_KEYS: z.pipe(
+    z.pipe(
+      z.string(
+        "is not set: `npm run api-key -- <id>` makes one, or AUTH_MODE=none opens the API to everybody",
+      ),
+      z.transform((list) => list.split(",")),
+    ),
+    z.array(apiKey).check(z.minLength(1)),
   ),
 });
+
+const listOf = (text: string) =>
+  text
+    .split(",")
+    .map((one) => one.trim())
+    .filter(Boolean);
+const list = (schema: z.ZodMiniType<string>) => z.pipe(schema, z.transform(listOf));
+
+const origins = z.object({ CORS_ORIGINS: list(withDefault(z.string(), "")) });
 
 const rateLimit = z.object({
   API_RATE_LIMIT_RPS: withDefault(positive(), 10),
@@ -53,7 +65,7 @@ const store = z.object({ CONVERSATIONS_TABLE: withDefault(z.string(), "parley") 
 
 const redis = z.object({
   UPSTASH_REDIS_REST_URL: url,
-  UPSTASH_REDIS_REST_TOKEN: z.string().min(1),
+  UPSTASH_REDIS_REST_TOKEN: filled,
   REDIS_TIMEOUT_MS: withDefault(positive(), 1_000),
 });
 
@@ -61,9 +73,9 @@ const sessions = z.object({ SESSION_TTL_MINUTES: withDefault(positive(), 30) });
 
 const OPENAI_URL = "https://api.openai.com/v1";
 const model = z.object({
-  OPENAI_API_KEY: z.string().min(1),
+  OPENAI_API_KEY: filled,
   OPENAI_BASE_URL: withDefault(url, OPENAI_URL),
-  OPENAI_MODEL: withDefault(z.string().min(1), "gpt-5.4-mini"),
+  OPENAI_MODEL: withDefault(filled, "gpt-5.4-mini"),
   OPENAI_REASONING_EFFORT: optional(z.string()),
   OPENAI_TIMEOUT_MS: withDefault(positive(), 20_000),
 });
@@ -86,55 +98,48 @@ const tools = z.object({
   CIRCUIT_BREAKER_WINDOW_SECONDS: withDefault(positive(), 60),
 });
 
-const listOf = (text: string) =>
-  text
-    .split(",")
-    .map((one) => one.trim())
-    .filter(Boolean);
-
 /** `username=token`, several separated by commas; a token begins with the bot's id. */
-const telegramBot = z
-  .string()
-  .regex(/^@?\w{5,32}=\d{1,20}:[\w-]{10,100}$/, "is not a list of username=token as @BotFather gives them")
-  .transform((pair): Bot => {
+const telegramBot = z.pipe(
+  z
+    .string()
+    .check(
+      z.regex(
+        /^@?\w{5,32}=\d{1,20}:[\w-]{10,100}$/,
+        "is not a list of username=token as @BotFather gives them",
+      ),
+    ),
+  z.transform((pair): Bot => {
     const [name = "", token = ""] = pair.replace(/^@/, "").split("=");
     return { name, token, id: Number.parseInt(token, 10) };
-  });
+  }),
+);
 const areDistinct = (bots: readonly Bot[]) =>
   new Set(bots.map(({ name }) => name.toLowerCase())).size === bots.length;
 const telegramBots = z.object({
-  TELEGRAM_BOTS: z
-    .string()
-    .transform(listOf)
-    .pipe(z.array(telegramBot).min(1, NOT_SET))
-    .pipe(z.custom<Bot[]>((bots) => areDistinct(bots as Bot[]), "names a bot twice")),
+  TELEGRAM_BOTS: z.pipe(
+    z.pipe(list(z.string()), z.array(telegramBot).check(z.minLength(1, NOT_SET))),
+    z.custom<Bot[]>((bots) => areDistinct(bots as Bot[]), "names a bot twice"),
+  ),
   TELEGRAM_API_ROOT: withDefault(url, "https://api.telegram.org"),
 });
 const telegramSecrets = z.object({
-  TELEGRAM_WEBHOOK_SECRET: z
-    .string()
-    .transform(listOf)
-    .pipe(
-      z
-        .array(z.string().regex(/^[\w-]{16,256}$/, "must be 16 to 256 of A-Z a-z 0-9 _ -"))
-        .min(1, NOT_SET)
-        .max(2, "must be one, or two while it is rotated"),
-    ),
+  TELEGRAM_WEBHOOK_SECRET: z.pipe(
+    list(z.string()),
+    z
+      .array(z.string().check(z.regex(/^[\w-]{16,256}$/, "must be 16 to 256 of A-Z a-z 0-9 _ -")))
+      .check(z.minLength(1, NOT_SET), z.maxLength(2, "must be one, or two while it is rotated")),
+  ),
 });
 const NO_IDS = "is not a list of numeric ids";
-const idSet = withDefault(z.string(), "")
+const id = z.pipe(z.string().check(z.regex(/^-?\d{1,20}$/, NO_IDS)), z.transform(Number));
+const ids = withDefault(z.string(), "").check(
   // Of nothing but commas: it was to keep somebody out.
-  .refine((list) => list.trim() === "" || listOf(list).length > 0, NO_IDS)
-  .transform(listOf)
-  .pipe(
-    z.array(
-      z
-        .string()
-        .regex(/^-?\d{1,20}$/, NO_IDS)
-        .transform(Number),
-    ),
-  )
-  .transform((ids): ReadonlySet<number> => new Set(ids));
+  z.refine((text) => text.trim() === "" || listOf(text).length > 0, NO_IDS),
+);
+const idSet = z.pipe(
+  z.pipe(list(ids), z.array(id)),
+  z.transform((given): ReadonlySet<number> => new Set(given)),
+);
 const telegram = z.object({
   ...telegramBots.shape,
   ...telegramSecrets.shape,
@@ -157,7 +162,7 @@ export type RateLimitSettings = { perSecond: number; burst: number };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-function parse<T>(schema: z.ZodType<T>, env: Environment): T {
+function parse<T>(schema: z.ZodMiniType<T>, env: Environment): T {
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => {

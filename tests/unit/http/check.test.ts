@@ -1,12 +1,12 @@
 import { isAppError } from "@parley/core/error";
+import type * as z from "@parley/core/schema";
 import * as contract from "@parley/functions/api/contract";
 import { check } from "@parley/functions/http/check";
 import { describe, expect, test } from "vitest";
-import type * as z from "zod";
 
 const KB = 1024;
 
-function problem(schema: z.ZodType, value: unknown) {
+function problem(schema: z.ZodMiniType, value: unknown) {
   try {
     check(schema, value);
     return undefined;

@@ -1,8 +1,8 @@
-import * as z from "zod";
 import type { Clock } from "../clock.ts";
 import { Cache, type CacheRedis } from "../redis/cache.ts";
 import { sha256 } from "../redis/keys.ts";
 import type { Deadline } from "../resilience/deadline.ts";
+import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { shorten } from "../text.ts";
 import type { ChatModel } from "./chat-model.ts";
@@ -19,7 +19,11 @@ export class Titles {
 
   constructor(options: { model: ChatModel; redis: CacheRedis; clock: Clock; telemetry: Telemetry }) {
     this.#model = options.model;
-    this.#cache = new Cache({ redis: options.redis, schema: z.string().min(1), clock: options.clock });
+    this.#cache = new Cache({
+      redis: options.redis,
+      schema: z.string().check(z.minLength(1)),
+      clock: options.clock,
+    });
     this.#telemetry = options.telemetry;
   }
 

@@ -1,6 +1,6 @@
-import * as z from "zod";
 import { AppError, isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
+import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { truncate } from "../text.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -90,7 +90,7 @@ function rejectWhenOver(name: string, limit: Deadline): Promise<never> {
 }
 
 /** JSON Schema as strict function calling takes it; zod still checks the limits that it cannot tell. */
-function strictSchema(parameters: z.ZodObject): Record<string, unknown> {
+function strictSchema(parameters: z.ZodMiniObject): Record<string, unknown> {
   const schema = z.toJSONSchema(parameters, {
     io: "input",
     override: ({ jsonSchema }) => {

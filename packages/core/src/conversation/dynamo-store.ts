@@ -1,7 +1,7 @@
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
-import * as z from "zod";
 import { AppError } from "../error.ts";
 import { isConversationId, newConversationId } from "../id.ts";
+import * as z from "../schema.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import { beginItems, newestTurnCount, openTurn } from "./dynamo-begin.ts";
 import * as items from "./dynamo-items.ts";
@@ -10,7 +10,10 @@ import { decodeToken, encodeToken } from "./page-token.ts";
 import { TableClient, wait } from "./table-client.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
-const listPosition = z.object({ id: z.string().refine(isConversationId), at: z.int().min(0) });
+const listPosition = z.object({
+  id: z.string().check(z.refine(isConversationId)),
+  at: z.int().check(z.minimum(0)),
+});
 
 /** Turns removed in one transaction, each with its turn id; DynamoDB allows 100 items. */
 const ERASED_AT_ONCE = 50;

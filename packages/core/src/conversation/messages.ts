@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../schema.ts";
 import type { ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import { decodeToken, encodeToken } from "./page-token.ts";
 import { MAX_SEQ, type Turn } from "./types.ts";
@@ -7,7 +7,10 @@ import { MAX_SEQ, type Turn } from "./types.ts";
 export type ChatMessage = { id: string; role: "user" | "assistant"; content: string; at: number };
 
 /** The last message of a page: its turn, and which of the turn's two it was. */
-const position = z.object({ seq: z.int().min(1).max(MAX_SEQ), role: z.enum(["user", "assistant"]) });
+const position = z.object({
+  seq: z.int().check(z.minimum(1), z.maximum(MAX_SEQ)),
+  role: z.enum(["user", "assistant"]),
+});
 type Position = z.infer<typeof position>;
 
 export const messagesOf = ({ message, messageId, createdAt, reply }: Turn): ChatMessage[] => [

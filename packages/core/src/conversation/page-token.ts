@@ -1,11 +1,11 @@
-import type * as z from "zod";
 import { AppError } from "../error.ts";
+import type * as z from "../schema.ts";
 
 /** An opaque page token: where a page ended, and nothing of whose it was. */
 export const encodeToken = (position: unknown) => Buffer.from(JSON.stringify(position)).toString("base64url");
 
 /** @throws AppError invalid_argument for anything that `encodeToken` did not make in this shape */
-export function decodeToken<T>(token: string, schema: z.ZodType<T>): T {
+export function decodeToken<T>(token: string, schema: z.ZodMiniType<T>): T {
   try {
     return schema.parse(JSON.parse(Buffer.from(token, "base64url").toString("utf8")));
   } catch (cause) {

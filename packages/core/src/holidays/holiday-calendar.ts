@@ -1,4 +1,3 @@
-import * as z from "zod";
 import type { Clock } from "../clock.ts";
 import { AppError, isAppError } from "../error.ts";
 import { Cache, type CacheRedis } from "../redis/cache.ts";
@@ -8,6 +7,7 @@ import type { Deadline } from "../resilience/deadline.ts";
 import { type RetryPolicy, retry } from "../resilience/retry.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
 import { isTransientStatus, retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
+import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { type Holiday, holiday, parseCalendar } from "./parse-calendar.ts";
 

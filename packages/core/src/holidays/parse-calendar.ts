@@ -1,5 +1,5 @@
 import type ICAL from "ical.js";
-import * as z from "zod";
+import * as z from "../schema.ts";
 import { shorten } from "../text.ts";
 
 type Component = InstanceType<typeof ICAL.Component>;

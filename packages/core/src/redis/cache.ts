@@ -1,6 +1,6 @@
 import type { Redis } from "@upstash/redis";
-import * as z from "zod";
 import { type Clock, systemClock } from "../clock.ts";
+import * as z from "../schema.ts";
 
 export type CacheEntry<T> = { value: T; ageMs: number };
 
@@ -17,10 +17,10 @@ const RELEASE =
  */
 export class Cache<T> {
   readonly #redis: CacheRedis;
-  readonly #entry: z.ZodType<{ at: number; value: T }>;
+  readonly #entry: z.ZodMiniType<{ at: number; value: T }>;
   readonly #clock: Clock;
 
-  constructor(options: { redis: CacheRedis; schema: z.ZodType<T>; clock?: Clock }) {
+  constructor(options: { redis: CacheRedis; schema: z.ZodMiniType<T>; clock?: Clock }) {
     this.#redis = options.redis;
     this.#entry = z.object({ at: z.number(), value: options.schema });
     this.#clock = options.clock ?? systemClock;

@@ -1,9 +1,9 @@
 import type { Redis } from "@upstash/redis";
-import * as z from "zod";
 import type { Clock } from "../clock.ts";
 import type { ConversationStore } from "../conversation/conversation-store.ts";
 import type { SessionMetadata } from "../conversation/types.ts";
 import { joinKey } from "../redis/keys.ts";
+import * as z from "../schema.ts";
 
 const stored = z.object({ conversation_id: z.string(), user_id: z.string() });
 

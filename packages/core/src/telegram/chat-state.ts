@@ -1,6 +1,6 @@
 import type { Redis } from "@upstash/redis";
-import * as z from "zod";
 import { joinKey, sha256 } from "../redis/keys.ts";
+import * as z from "../schema.ts";
 import { type Place, placeKey } from "./update.ts";
 
 const STOP_KEPT_S = 3_600;

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../schema.ts";
 import type { AllowList, Bot } from "./bots.ts";
 
 /** What is read of an update before it is queued; whatever else it holds goes along untouched. */
@@ -7,26 +7,26 @@ const entity = z.looseObject({
   type: z.string(),
   offset: z.int(),
   length: z.int(),
-  user: user.optional(),
+  user: z.optional(user),
 });
 const message = z.looseObject({
   message_id: z.int(),
-  date: z.int().optional(),
+  date: z.optional(z.int()),
   chat: z.looseObject({ id: z.int(), type: z.string() }),
-  from: user.optional(),
-  message_thread_id: z.int().optional(),
-  is_topic_message: z.boolean().optional(),
-  text: z.string().optional(),
-  caption: z.string().optional(),
-  entities: z.array(entity).optional(),
-  caption_entities: z.array(entity).optional(),
-  reply_to_message: z.looseObject({ from: user.optional() }).optional(),
+  from: z.optional(user),
+  message_thread_id: z.optional(z.int()),
+  is_topic_message: z.optional(z.boolean()),
+  text: z.optional(z.string()),
+  caption: z.optional(z.string()),
+  entities: z.optional(z.array(entity)),
+  caption_entities: z.optional(z.array(entity)),
+  reply_to_message: z.optional(z.looseObject({ from: z.optional(user) })),
 });
 const updateSchema = z.looseObject({
   update_id: z.int(),
-  message: message.optional(),
-  edited_message: message.optional(),
-  callback_query: z.looseObject({ id: z.string(), from: user, message: message.optional() }).optional(),
+  message: z.optional(message),
+  edited_message: z.optional(message),
+  callback_query: z.optional(z.looseObject({ id: z.string(), from: user, message: z.optional(message) })),
 });
 
 export type IncomingUpdate = z.infer<typeof updateSchema>;

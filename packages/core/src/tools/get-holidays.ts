@@ -1,6 +1,6 @@
-import * as z from "zod";
 import { AppError } from "../error.ts";
 import type { Holiday } from "../holidays/parse-calendar.ts";
+import * as z from "../schema.ts";
 import { defineTool, type ToolDependencies } from "./tool.ts";
 
 const MAX_HOLIDAYS = 100;
@@ -8,10 +8,11 @@ const DAY_MS = 86_400_000;
 
 const date = (which: string) =>
   z
-    .string()
-    .nullable()
-    .describe(
-      `Only holidays ${which} this date: RFC 3339 such as 2026-12-31 or 2026-12-31T00:00:00Z; null for no limit`,
+    .nullable(z.string())
+    .check(
+      z.describe(
+        `Only holidays ${which} this date: RFC 3339 such as 2026-12-31 or 2026-12-31T00:00:00Z; null for no limit`,
+      ),
     );
 
 export const getHolidays = ({ clock, holidays }: Pick<ToolDependencies, "clock" | "holidays">) =>
@@ -22,7 +23,9 @@ export const getHolidays = ({ clock, holidays }: Pick<ToolDependencies, "clock" 
     parameters: z.object({
       before_date: date("before"),
       after_date: date("on or after"),
-      max_count: z.int().min(1).max(MAX_HOLIDAYS).nullable().describe("At most so many; null for all"),
+      max_count: z
+        .nullable(z.int().check(z.minimum(1), z.maximum(MAX_HOLIDAYS)))
+        .check(z.describe("At most so many; null for all")),
     }),
     async execute({ before_date, after_date, max_count }, { deadline }) {
       const today = isoDate(clock.now());

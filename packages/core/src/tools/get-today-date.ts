@@ -1,5 +1,5 @@
-import * as z from "zod";
 import { AppError } from "../error.ts";
+import * as z from "../schema.ts";
 import { defineTool, type ToolDependencies } from "./tool.ts";
 
 export const getTodayDate = ({ clock }: Pick<ToolDependencies, "clock">) =>
@@ -8,7 +8,9 @@ export const getTodayDate = ({ clock }: Pick<ToolDependencies, "clock">) =>
     description:
       "Tells today's date, the day of the week and the time, in UTC or in a given time zone. Ask before you answer anything about now, today, or a date relative to today.",
     parameters: z.object({
-      timezone: z.string().nullable().describe("IANA time zone such as Europe/Madrid; null for UTC"),
+      timezone: z
+        .nullable(z.string())
+        .check(z.describe("IANA time zone such as Europe/Madrid; null for UTC")),
     }),
     execute: ({ timezone }) => describeInstant(clock.now(), timezone ?? "UTC"),
   });

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../schema.ts";
 import { type CurrentWeather, type Forecast, MAX_FORECAST_DAYS } from "../weather/types.ts";
 import type { Aged } from "../weather/weather-service.ts";
 import { defineTool, type ToolDependencies } from "./tool.ts";
@@ -13,19 +13,20 @@ export const getWeather = ({ weather }: Pick<ToolDependencies, "weather">) =>
     parameters: z.object({
       location: z
         .string()
-        .trim()
-        .min(1)
-        .max(MAX_LOCATION)
-        .describe(
-          "City, optionally with region or country, such as 'Barcelona' or 'Paris, Texas'; or 'lat,lon'",
+        .check(
+          z.trim(),
+          z.minLength(1),
+          z.maxLength(MAX_LOCATION),
+          z.describe(
+            "City, optionally with region or country, such as 'Barcelona' or 'Paris, Texas'; or 'lat,lon'",
+          ),
         ),
       days: z
-        .int()
-        .min(1)
-        .max(MAX_FORECAST_DAYS)
-        .nullable()
-        .describe(
-          `null for the weather now; 1 to ${MAX_FORECAST_DAYS} for a forecast of that many days, today first`,
+        .nullable(z.int().check(z.minimum(1), z.maximum(MAX_FORECAST_DAYS)))
+        .check(
+          z.describe(
+            `null for the weather now; 1 to ${MAX_FORECAST_DAYS} for a forecast of that many days, today first`,
+          ),
         ),
     }),
     async execute({ location, days }, { deadline }) {

@@ -1,7 +1,7 @@
-import type * as z from "zod";
 import type { Clock } from "../clock.ts";
 import type { HolidayCalendar } from "../holidays/holiday-calendar.ts";
 import type { Deadline } from "../resilience/deadline.ts";
+import type * as z from "../schema.ts";
 import type { WeatherService } from "../weather/weather-service.ts";
 
 /**
@@ -9,7 +9,7 @@ import type { WeatherService } from "../weather/weather-service.ts";
  * What it throws becomes a result that tells the model of the failure: an AppError's message is shown to it, anything
  * else is only named a failure.
  */
-export type Tool<Parameters extends z.ZodObject = z.ZodObject> = {
+export type Tool<Parameters extends z.ZodMiniObject = z.ZodMiniObject> = {
   name: string;
   description: string;
   /** Every field required, optional ones nullable: strict function calling knows no optional fields. */
@@ -25,5 +25,5 @@ export type ToolDependencies = {
 };
 
 /** Checks a tool's types; the list holds tools of any parameters. */
-export const defineTool = <Parameters extends z.ZodObject>(tool: Tool<Parameters>): Tool =>
+export const defineTool = <Parameters extends z.ZodMiniObject>(tool: Tool<Parameters>): Tool =>
   tool as unknown as Tool;

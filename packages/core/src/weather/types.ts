@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../schema.ts";
 
 const place = z.object({ name: z.string(), region: z.string(), country: z.string(), timezone: z.string() });
 

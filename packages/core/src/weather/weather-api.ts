@@ -1,7 +1,7 @@
-import * as z from "zod";
 import { AppError } from "../error.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
 import { isTransientStatus, UpstreamError } from "../resilience/upstream-error.ts";
+import * as z from "../schema.ts";
 import { type CurrentWeather, type Forecast, PlaceNotFoundError, type WeatherProvider } from "./types.ts";
 
 const location = z.object({
@@ -86,7 +86,7 @@ export class WeatherApi implements WeatherProvider {
   async #get<T>(
     path: string,
     query: Record<string, string>,
-    schema: z.ZodType<T>,
+    schema: z.ZodMiniType<T>,
     signal: AbortSignal,
   ): Promise<T> {
     if (!this.#key) {

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "@parley/core/schema";
 
 /**
  * The wire contract of every operation, shared by REST, Twirp JSON and Twirp protobuf (whose names and numbers are in
@@ -8,37 +8,38 @@ import * as z from "zod";
 const MAX_MESSAGE_BYTES = 16 * 1024;
 
 /** proto3 has no absent scalars: an empty string or a zero is one. */
-const absentWhenEmpty = <T extends z.ZodType>(schema: T) =>
+const absentWhenEmpty = <T extends z.ZodMiniType>(schema: T) =>
   z.preprocess((value) => (value === "" || value === 0 || value === "0" ? undefined : value), schema);
 
 /**
  * Text that UTF-8 can hold: a lone surrogate becomes U+FFFD here, and not somewhere on the way to the store. What is
  * documented goes before the transformation, for only its input is documented.
  */
-const text = (schema: z.ZodString) => schema.transform((value) => value.toWellFormed());
-const name = (max: number, example: string) =>
-  text(
-    z
-      .string()
-      .min(1)
-      .max(max)
-      .meta({ examples: [example] }),
+const text = (schema: z.ZodMiniString<string>) =>
+  z.pipe(
+    schema,
+    z.transform((value) => value.toWellFormed()),
   );
+const name = (max: number, example: string) =>
+  text(z.string().check(z.minLength(1), z.maxLength(max), z.meta({ examples: [example] })));
 
 const message = text(
-  z.string().meta({
-    description: "What the user says: up to 16 KB of UTF-8, not blank",
-    examples: ["What's the weather in Barcelona?"],
-    // JSON Schema counts characters: as many as there are bytes is a bound that nothing allowed is over.
-    maxLength: MAX_MESSAGE_BYTES,
-    pattern: "\\S",
-  }),
-)
-  .refine((value) => value.trim() !== "", "must not be blank")
-  .refine(
+  z.string().check(
+    z.meta({
+      description: "What the user says: up to 16 KB of UTF-8, not blank",
+      examples: ["What's the weather in Barcelona?"],
+      // JSON Schema counts characters: as many as there are bytes is a bound that nothing allowed is over.
+      maxLength: MAX_MESSAGE_BYTES,
+      pattern: "\\S",
+    }),
+  ),
+).check(
+  z.refine((value) => value.trim() !== "", "must not be blank"),
+  z.refine(
     (value) => Buffer.byteLength(value) <= MAX_MESSAGE_BYTES,
     `must not be over ${MAX_MESSAGE_BYTES} bytes of UTF-8`,
-  );
+  ),
+);
 
 const sessionMetadata = z
   .strictObject({
@@ -46,18 +47,20 @@ const sessionMetadata = z
     user_id: name(128, "ada"),
     chat_id: name(128, "desk"),
   })
-  .meta({ description: "Where a client that keeps no conversation id is: one chat of one platform" });
+  .check(
+    z.meta({ description: "Where a client that keeps no conversation id is: one chat of one platform" }),
+  );
 
 const conversationId = z
   .string()
-  .meta({ description: "Opaque", examples: ["conv_01m81xesxph6nrc2e9qzxpy9wx"] });
-const pageToken = absentWhenEmpty(z.string().max(1_000).optional()).meta({
-  description: "The last page's next_page_token",
-});
+  .check(z.meta({ description: "Opaque", examples: ["conv_01m81xesxph6nrc2e9qzxpy9wx"] }));
+const pageToken = absentWhenEmpty(z.optional(z.string().check(z.maxLength(1_000)))).check(
+  z.meta({ description: "The last page's next_page_token" }),
+);
 const pageSize = (max: number, byDefault: number) =>
-  absentWhenEmpty(z.coerce.number().int().min(1).max(max).default(byDefault));
+  absentWhenEmpty(z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(max)), byDefault));
 
-const nextPageToken = z.string().meta({ description: "Empty on the last page" });
+const nextPageToken = z.string().check(z.meta({ description: "Empty on the last page" }));
 const timestamp = z.iso.datetime();
 
 const turnResponse = z.object({ conversation_id: conversationId, title: z.string(), reply: z.string() });
@@ -70,33 +73,35 @@ const chatMessage = z.object({
 });
 
 export const startConversation = {
-  request: z.strictObject({ message, session_metadata: sessionMetadata.optional() }),
+  request: z.strictObject({ message, session_metadata: z.optional(sessionMetadata) }),
   response: turnResponse,
 };
 
 export const continueConversation = {
   request: z
     .strictObject({
-      conversation_id: absentWhenEmpty(conversationId.optional()),
+      conversation_id: absentWhenEmpty(z.optional(conversationId)),
       message,
-      session_metadata: sessionMetadata.optional(),
+      session_metadata: z.optional(sessionMetadata),
     })
-    .refine(
-      ({ conversation_id, session_metadata }) =>
-        conversation_id !== undefined || session_metadata !== undefined,
-      { path: ["session_metadata"], error: "is required without a conversation_id" },
-    )
-    // The same in JSON Schema.
-    .meta({
-      anyOf: [
-        {
-          title: "by id",
-          required: ["conversation_id"],
-          properties: { conversation_id: { minLength: 1 } },
-        },
-        { title: "by session", required: ["session_metadata"] },
-      ],
-    }),
+    .check(
+      z.refine(
+        ({ conversation_id, session_metadata }) =>
+          conversation_id !== undefined || session_metadata !== undefined,
+        { path: ["session_metadata"], error: "is required without a conversation_id" },
+      ),
+      // The same in JSON Schema.
+      z.meta({
+        anyOf: [
+          {
+            title: "by id",
+            required: ["conversation_id"],
+            properties: { conversation_id: { minLength: 1 } },
+          },
+          { title: "by session", required: ["session_metadata"] },
+        ],
+      }),
+    ),
   response: turnResponse,
 };
 
@@ -112,7 +117,7 @@ export const describeConversation = {
     page_token: pageToken,
   }),
   response: z.object({
-    conversation: conversation.extend({ messages: z.array(chatMessage) }),
+    conversation: z.extend(conversation, { messages: z.array(chatMessage) }),
     next_page_token: nextPageToken,
   }),
 };

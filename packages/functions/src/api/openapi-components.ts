@@ -1,14 +1,14 @@
 import { type ErrorCode, httpStatus } from "@parley/core/error";
-import * as z from "zod";
+import * as z from "@parley/core/schema";
 import { schemaOf } from "./json-schema.ts";
 
 const error = z
   .object({
-    code: z.enum(Object.keys(httpStatus)).meta({ description: "Twirp's" }),
+    code: z.enum(Object.keys(httpStatus)).check(z.meta({ description: "Twirp's" })),
     msg: z.string(),
     meta: z.record(z.string(), z.string()),
   })
-  .meta({ description: "The body of every failure" });
+  .check(z.meta({ description: "The body of every failure" }));
 
 const header = (type: "string" | "integer", description: string, required = false) => ({
   description,

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "@parley/core/schema";
 import * as contract from "./contract.ts";
 import { schemaOf } from "./json-schema.ts";
 import {
@@ -13,7 +13,7 @@ import { type Route, routes } from "./routes.ts";
 
 type Operation = {
   summary: string;
-  contract: { request: z.ZodType; response?: z.ZodType };
+  contract: { request: z.ZodMiniType; response?: z.ZodMiniType };
   /** REST's status of success, what then comes back, and in which headers of its own. Twirp's status is 200. */
   success: number;
   answer: string;

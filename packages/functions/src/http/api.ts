@@ -1,7 +1,7 @@
 import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
+import type * as z from "@parley/core/schema";
 import type { Context } from "aws-lambda";
-import type * as z from "zod";
 import { type Container, container } from "../container.ts";
 import { telemetry } from "../observability.ts";
 import { authenticate } from "./authenticate.ts";
@@ -37,7 +37,7 @@ export type Reply = {
  * Twirp JSON and Twirp protobuf. `run` gets what the contract's request schema made of the request.
  */
 export const api = <T>(
-  contract: { request: z.ZodType<T> },
+  contract: { request: z.ZodMiniType<T> },
   run: (container: Container, request: T, call: Call) => Promise<Reply>,
 ) =>
   chain()

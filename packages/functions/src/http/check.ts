@@ -1,12 +1,12 @@
 import { AppError } from "@parley/core/error";
+import type * as z from "@parley/core/schema";
 import { truncate } from "@parley/core/text";
-import type * as z from "zod";
 
 const MAX_PROBLEMS = 5;
 const MAX_NAME = 40;
 
 /** `value` as `schema` reads it. @throws AppError invalid_argument that names every field that is wrong */
-export function check<T>(schema: z.ZodType<T>, value: unknown): T {
+export function check<T>(schema: z.ZodMiniType<T>, value: unknown): T {
   const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.slice(0, MAX_PROBLEMS).map((issue) => {

@@ -1,6 +1,6 @@
 import { ChangeMessageVisibilityCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import * as z from "@parley/core/schema";
 import { type IncomingUpdate, type Place, placeKey } from "@parley/core/telegram/update";
-import * as z from "zod";
 
 const CONNECT_TIMEOUT_MS = 1_000;
 const REQUEST_TIMEOUT_MS = 3_000;
