@@ -3,7 +3,7 @@
 import { flushCompileCache } from "node:module";
 import { createInterface } from "node:readline";
 import { Deadline } from "@parley/core/resilience/deadline";
-import { container } from "../../packages/functions/src/container.ts";
+import { container } from "../../packages/functions/src/answering.ts";
 // What the first turn would load.
 import "../../packages/functions/src/assistant.ts";
 import "openai";

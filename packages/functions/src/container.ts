@@ -5,6 +5,7 @@ import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { FastRedis } from "@parley/core/redis/client";
 import { Sessions } from "@parley/core/session/sessions";
+import type { build } from "./assistant.ts";
 import { config } from "./config.ts";
 import { Limits } from "./http/limits.ts";
 import { telemetry } from "./observability.ts";
@@ -15,28 +16,37 @@ const TOKENS_PER_TURN = 100;
 
 export type Container = {
   config: Config;
-  conversations: Conversations;
+  conversations: Pick<Conversations, "list" | "describe" | "export" | "delete">;
   limits: Limits;
   /** For `/ready`, and for what has state of its own beside the conversations. */
   dependencies: { store: DynamoStore; redis: FastRedis; dynamo: ReturnType<typeof createDynamoClient> };
 };
+export type AnsweringContainer = Container & { conversations: Conversations };
 
-/** The composition root: the one place that names concrete classes together. Built once an instance, at first use. */
-export const container = once((): Container => {
+type Answerer = ReturnType<typeof build>;
+
+/** The composition root: the one place that names concrete classes together. `answerer` is asked for at the first turn. */
+export function compose(
+  answerer: (config: Config, redis: FastRedis) => Promise<Answerer>,
+): AnsweringContainer {
   const redis = new FastRedis({ ...config.redis, clock, telemetry });
   const dynamo = createDynamoClient();
   const store = new DynamoStore({ client: dynamo, table: config.store.table });
-  // Loaded with the first turn: listing needs neither the model's key nor its code.
-  const assistant = once(() => import("./assistant.ts").then(({ build }) => build(config, redis)));
+  const answers = once(() => answerer(config, redis));
   const conversations = new Conversations({
     store,
     sessions: new Sessions({ redis, store, ttlMs: config.sessionTtlMs, clock }),
-    assistant: { reply: async (question) => (await assistant()).assistant.reply(question) },
-    titles: { title: async (message, deadline) => (await assistant()).titles.title(message, deadline) },
+    assistant: { reply: async (question) => (await answers()).assistant.reply(question) },
+    titles: { title: async (message, deadline) => (await answers()).titles.title(message, deadline) },
     historyTurns: Math.ceil(config.maxContextTokens / TOKENS_PER_TURN),
     clock,
     telemetry,
   });
   const limits = new Limits({ redis, settings: config.rateLimit, telemetry });
   return { config, conversations, limits, dependencies: { store, redis, dynamo } };
-});
+}
+
+/** Of functions that only read: deployed without the model's code. Built once an instance, at first use. */
+export const container = once(
+  (): Container => compose(() => Promise.reject(new Error("this function does not answer"))),
+);

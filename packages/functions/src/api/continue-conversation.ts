@@ -1,9 +1,10 @@
+import { container } from "../answering.ts";
 import { api } from "../http/api.ts";
 import { parseConversationId, sessionOf, turnBody, turnHeaders } from "../http/responses.ts";
 import { continueConversation } from "./contract.ts";
 
 /** The next turn of a conversation: by its id, or of the one that the session's chat is in. */
-export const handler = api(continueConversation, async ({ conversations }, request, call) => {
+export const handler = api(container, continueConversation, async ({ conversations }, request, call) => {
   const { message } = request;
   const session = sessionOf(request.session_metadata);
   const turn =

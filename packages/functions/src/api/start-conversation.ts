@@ -1,9 +1,11 @@
+import { container } from "../answering.ts";
 import { api } from "../http/api.ts";
 import { sessionOf, turnBody, turnHeaders } from "../http/responses.ts";
 import { startConversation } from "./contract.ts";
 
 /** A new conversation and the reply to its first message. */
 export const handler = api(
+  container,
   startConversation,
   async ({ conversations }, { message, session_metadata }, call) => {
     const turn = await conversations.start({ ...call, message, session: sessionOf(session_metadata) });

@@ -2,7 +2,7 @@ import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
 import type * as z from "@parley/core/schema";
 import type { Context } from "aws-lambda";
-import { type Container, container } from "../container.ts";
+import type { Container } from "../container.ts";
 import { telemetry } from "../observability.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyLimits, jsonBody } from "./body.ts";
@@ -36,9 +36,10 @@ export type Reply = {
  * A function of the API: one operation behind authentication, rate limit and limits on the body, the same for REST,
  * Twirp JSON and Twirp protobuf. `run` gets what the contract's request schema made of the request.
  */
-export const api = <T>(
+export const api = <C extends Container, T>(
+  container: () => C,
   contract: { request: z.ZodMiniType<T> },
-  run: (container: Container, request: T, call: Call) => Promise<Reply>,
+  run: (container: C, request: T, call: Call) => Promise<Reply>,
 ) =>
   chain()
     .use(authenticate(container, telemetry))

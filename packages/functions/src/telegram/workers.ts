@@ -3,7 +3,7 @@ import { TelegramClient } from "@parley/core/telegram/api";
 import { ChatState } from "@parley/core/telegram/chat-state";
 import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
 import { TelegramWorker } from "@parley/core/telegram/worker";
-import { container } from "../container.ts";
+import { container } from "../answering.ts";
 import { telemetry } from "../observability.ts";
 
 const workers = new Map<string, TelegramWorker>();

@@ -1,0 +1,8 @@
+import { type AnsweringContainer, compose } from "./container.ts";
+import { once } from "./once.ts";
+
+/** Of functions that answer. The model and its tools are loaded with the first turn. */
+export const container = once(
+  (): AnsweringContainer =>
+    compose(async (config, redis) => (await import("./assistant.ts")).build(config, redis)),
+);
