@@ -50,7 +50,7 @@ export class OpenAIChat implements ChatModel {
 
   // Loaded with the first call: the package is a third of the bundle, and listing conversations does not need it.
   async #connect(): Promise<OpenAI> {
-    const { default: OpenAIClient } = await import("openai");
+    const { OpenAI: OpenAIClient } = await import("openai/client");
     return new OpenAIClient({
       apiKey: this.#options.apiKey,
       baseURL: this.#options.baseUrl ?? null,

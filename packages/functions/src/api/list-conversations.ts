@@ -1,6 +1,7 @@
 import { container } from "../container.ts";
 import { api } from "../http/api.ts";
 import { conversationBody } from "../http/responses.ts";
+import { rpc } from "../http/rpc.ts";
 import { listConversations } from "./contract.ts";
 
 /** The caller's conversations without their messages, newest activity first. */
@@ -13,4 +14,5 @@ export const handler = api(
       body: { conversations: page.items.map(conversationBody), next_page_token: page.nextToken ?? "" },
     };
   },
+  rpc,
 );

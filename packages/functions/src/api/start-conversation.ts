@@ -1,6 +1,7 @@
 import { container } from "../answering.ts";
 import { api } from "../http/api.ts";
 import { sessionOf, turnBody, turnHeaders } from "../http/responses.ts";
+import { rpc } from "../http/rpc.ts";
 import { startConversation } from "./contract.ts";
 
 /** A new conversation and the reply to its first message. */
@@ -15,4 +16,5 @@ export const handler = api(
       body: turnBody(turn),
     };
   },
+  rpc,
 );

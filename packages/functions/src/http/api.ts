@@ -12,6 +12,7 @@ import { type ApiEvent, isTwirp } from "./event.ts";
 import { turnIdOf } from "./idempotency.ts";
 import { rateLimit } from "./rate-limit.ts";
 import { readRest, writeRest } from "./rest.ts";
+import type { rpc } from "./rpc.ts";
 
 /** Time kept back from Lambda's for storing the reply and answering, in milliseconds. */
 const ANSWER_MARGIN_MS = 3_000;
@@ -34,12 +35,14 @@ export type Reply = {
 
 /**
  * A function of the API: one operation behind authentication, rate limit and limits on the body, the same for REST,
- * Twirp JSON and Twirp protobuf. `run` gets what the contract's request schema made of the request.
+ * Twirp JSON and Twirp protobuf. `run` gets what the contract's request schema made of the request. Operations that
+ * Twirp has too are given `rpc`.
  */
 export const api = <C extends Container, T>(
   container: () => C,
   contract: { request: z.ZodMiniType<T> },
   run: (container: C, request: T, call: Call) => Promise<Reply>,
+  codec?: typeof rpc,
 ) =>
   chain()
     .use(authenticate(container, telemetry))
@@ -47,8 +50,7 @@ export const api = <C extends Container, T>(
     .use(bodyLimits())
     .use(jsonBody())
     .handler(async (event: ApiEvent, context: Context, { signal }: { signal: AbortSignal }) => {
-      // Twirp's runtime is loaded where Twirp is spoken.
-      const twirp = isTwirp(event) ? await import("./twirp.ts") : undefined;
+      const twirp = isTwirp(event) ? await codec?.() : undefined;
       const request = check(contract.request, twirp ? twirp.readTwirp(event) : readRest(event));
       const owner = event.requestContext.authorizer?.lambda.owner;
       if (owner === undefined) throw new AppError("unauthenticated", "Nobody is known to ask.");

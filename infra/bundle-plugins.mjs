@@ -1,0 +1,111 @@
+// What bundles leave out, or load in another way, as esbuild plugins. SST runs this file with `node`, beside its own
+// esbuild and through a bridge: onResolve and onLoad are all it knows, it does not heed filters, and takes no pluginData.
+// An exception in here stops a deployment without a word. Hence plain JavaScript, and every decision in the callback.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const SELF = "infra/bundle-plugins.mjs";
+
+/** Functions that say why they are not there, should anybody come to call them. */
+const absent = (what, ...names) =>
+  names
+    .map(
+      (name) => `export function ${name}() { throw new Error("${what} is not in the bundle: see ${SELF}"); }`,
+    )
+    .join("\n");
+
+/** What stands in for modules that a deployed function does not use. */
+const UNUSED = {
+  // Lambda has the credentials in its environment: there are no profiles, no single sign-on, no instance's metadata.
+  "aws-sign-in": absent(
+    "Another way to sign in to AWS than by the environment",
+    "fromSSO",
+    "fromIni",
+    "fromProcess",
+    "fromTokenFile",
+    "fromHttp",
+    "fromContainerMetadata",
+    "fromInstanceMetadata",
+  ),
+  // Neither DynamoDB nor SQS has streams of events.
+  "event-streams": absent("@smithy/core/event-streams", "EventStreamSerde", "eventStreamSerdeProvider"),
+  // For the user agent of a browser.
+  bowser: absent("bowser", "parse"),
+  // For DynamoDB's endpoint discovery, which is off; on, a cache that forgets asks every time.
+  "endpoint-cache":
+    "export class EndpointCache { getEndpoint() {} get() {} set() {} delete() {} has() { return false } clear() {} }",
+  // For the rate limiter's statistics, which are off.
+  analytics: absent("@upstash/core-analytics", "Analytics"),
+  // X-Ray's SDK compares two plain versions with it.
+  semver: "exports.gte = (a, b) => a.localeCompare(b, 'en', { numeric: true }) >= 0",
+  // What X-Ray's SDK tells of the calls of a client of AWS that it was given: it is given none.
+  "x-ray-calls": "exports.services = {}",
+};
+const UNUSED_BY_PATH = {
+  "@aws-sdk/credential-provider-sso": "aws-sign-in",
+  "@aws-sdk/credential-provider-ini": "aws-sign-in",
+  "@aws-sdk/credential-provider-process": "aws-sign-in",
+  "@aws-sdk/credential-provider-web-identity": "aws-sign-in",
+  "@aws-sdk/credential-provider-http": "aws-sign-in",
+  "@smithy/credential-provider-imds": "aws-sign-in",
+  "@smithy/core/event-streams": "event-streams",
+  bowser: "bowser",
+  "@aws-sdk/endpoint-cache": "endpoint-cache",
+  "@upstash/core-analytics": "analytics",
+  semver: "semver",
+  "../resources/aws_whitelist.json": "x-ray-calls",
+};
+
+/** Of OpenAI's two dozen resources we call one, and its client makes an object of each. */
+const OTHER_OPENAI_RESOURCE = /\/openai\/resources\/(?!chat\/|shared\.|index\.)/;
+const OPENAI_CLIENT = /\/openai\/(?:client|resources\/index)\.mjs$/;
+
+const absentResource = (source) =>
+  [
+    `const absent = new Proxy({}, { get() { throw new Error("OpenAI's API beyond chat is not in the bundle: see ${SELF}") } });`,
+    ...Array.from(
+      source.matchAll(/^export class (\w+)/gm),
+      ([, name]) => `export class ${name} { constructor() { return absent } }`,
+    ),
+  ].join("\n");
+
+/** By namespace. What stands in for a module is a module of its own. */
+const contentsOf = {
+  unused: (path) => UNUSED[path],
+  "openai-resource": (path) => absentResource(readFileSync(path, "utf8")),
+  // An `import` of node:http reads all that it exports, and some of it loads undici: 20 ms. This reads what is used.
+  builtin: (path) => `module.exports = process.getBuiltinModule("node:${path}")`,
+  // Of its own package.json a client wants the version.
+  version: (path) => `export default { version: "${JSON.parse(readFileSync(path, "utf8")).version}" }`,
+};
+
+function standIn({ path, importer, resolveDir, kind }) {
+  if (Object.hasOwn(UNUSED_BY_PATH, path)) return { path: UNUSED_BY_PATH[path], namespace: "unused" };
+  const imported = kind === "import-statement";
+  const builtin = imported && /^(?:node:)?(https?)$/.exec(path)?.[1];
+  if (builtin) return { path: builtin, namespace: "builtin" };
+  const file = join(resolveDir, path);
+  if (OPENAI_CLIENT.test(importer) && OTHER_OPENAI_RESOURCE.test(file)) {
+    return { path: file, namespace: "openai-resource" };
+  }
+  if (/\/@aws-sdk\/[\w-]+\/package\.json$/.test(file)) return { path: file, namespace: "version" };
+  // It names its CommonJS alone, of which nothing can be left out.
+  if (path === "@upstash/ratelimit") {
+    return { path: createRequire(importer).resolve(path).replace(/\.js$/, ".mjs") };
+  }
+  return undefined;
+}
+
+export default [
+  {
+    name: "parley",
+    setup(build) {
+      build.onResolve({ filter: /.*/ }, standIn);
+      build.onLoad({ filter: /.*/ }, ({ path, namespace }) => {
+        const contents = contentsOf[namespace]?.(path);
+        return contents === undefined ? undefined : { contents, loader: "js" };
+      });
+    },
+  },
+];
