@@ -57,23 +57,25 @@ const UNUSED_BY_PATH = {
   "../resources/aws_whitelist.json": "x-ray-calls",
 };
 
-/** Of OpenAI's two dozen resources we call one, and its client makes an object of each. */
-const OTHER_OPENAI_RESOURCE = /\/openai\/resources\/(?!chat\/|shared\.|index\.)/;
-const OPENAI_CLIENT = /\/openai\/(?:client|resources\/index)\.mjs$/;
+/**
+ * Of OpenAI's two dozen resources we use one, and of that one neither its streams nor its runner of tools; its client
+ * makes an object of each.
+ */
+const OPENAI_CLIENT = /\/openai\/(?:client|resources\/index|resources\/chat\/completions\/completions)\.mjs$/;
+const OTHER_OPENAI =
+  /\/openai\/(?:resources\/(?!chat\/|shared\.|index\.)|lib\/ChatCompletion\w*(?:Stream|Runner)\.)/;
 
-const absentResource = (source) =>
+/** Its classes can be made, for the client does; whoever asks them for something is told. */
+const absentOpenAi = (source) =>
   [
-    `const absent = new Proxy({}, { get() { throw new Error("OpenAI's API beyond chat is not in the bundle: see ${SELF}") } });`,
-    ...Array.from(
-      source.matchAll(/^export class (\w+)/gm),
-      ([, name]) => `export class ${name} { constructor() { return absent } }`,
-    ),
+    `const absent = new Proxy(class {}, { construct: () => absent, get() { throw new Error("This part of OpenAI's client is not in the bundle: see ${SELF}"); } });`,
+    ...Array.from(source.matchAll(/^export class (\w+)/gm), ([, name]) => `export const ${name} = absent;`),
   ].join("\n");
 
 /** By namespace. What stands in for a module is a module of its own. */
 const contentsOf = {
   unused: (path) => UNUSED[path],
-  "openai-resource": (path) => absentResource(readFileSync(path, "utf8")),
+  openai: (path) => absentOpenAi(readFileSync(path, "utf8")),
   // An `import` of node:http reads all that it exports, and some of it loads undici: 20 ms. This reads what is used.
   builtin: (path) => `module.exports = process.getBuiltinModule("node:${path}")`,
   // Of its own package.json a client wants the version.
@@ -86,9 +88,7 @@ function standIn({ path, importer, resolveDir, kind }) {
   const builtin = imported && /^(?:node:)?(https?)$/.exec(path)?.[1];
   if (builtin) return { path: builtin, namespace: "builtin" };
   const file = join(resolveDir, path);
-  if (OPENAI_CLIENT.test(importer) && OTHER_OPENAI_RESOURCE.test(file)) {
-    return { path: file, namespace: "openai-resource" };
-  }
+  if (OPENAI_CLIENT.test(importer) && OTHER_OPENAI.test(file)) return { path: file, namespace: "openai" };
   if (/\/@aws-sdk\/[\w-]+\/package\.json$/.test(file)) return { path: file, namespace: "version" };
   // It names its CommonJS alone, of which nothing can be left out.
   if (path === "@upstash/ratelimit") {

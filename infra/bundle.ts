@@ -5,16 +5,27 @@
 export const nodejs = {
   format: "esm" as const,
   minify: true,
-  // What is imported dynamically is a file of its own, read when it is first used.
+  // What is imported dynamically becomes a file of its own, read when it is first used.
   splitting: true,
   /** Relative to sst.config.ts. */
   plugins: "infra/bundle-plugins.mjs",
   esbuild: {
     target: "es2024",
     mainFields: ["module", "main"],
-    // SST's default keeps names that nothing reads: errors say theirs themselves.
+    // On by default, for names that nothing reads: errors say theirs themselves.
     keepNames: false,
-    // `false` one level up would ship them.
+    // `nodejs.sourcemap: false` would ship them.
     sourcemap: false,
   },
+};
+
+/** Folder of Swagger UI's files beside the code of the function that serves them; that function's SWAGGER_UI_DIR. */
+export const SWAGGER_UI_DIR = "swagger-ui";
+
+/** Files that go along with a function's code, by its name in routes.ts: SST's `copyFiles`. */
+export const copyFiles: Readonly<Record<string, { from: string; to: string }[]>> = {
+  docs: ["swagger-ui.css", "swagger-ui-bundle.js"].map((file) => ({
+    from: `node_modules/swagger-ui-dist/${file}`,
+    to: `${SWAGGER_UI_DIR}/${file}`,
+  })),
 };
