@@ -1,19 +1,24 @@
-import { type ChildProcess, fork, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import type { ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Bundle, bundleHandlers } from "./bundle.ts";
+import { BARE, type Bundle, bundleHandlers, fileOf } from "./bundle.ts";
 import { startEngines } from "./engines.ts";
+import { order, startInvoker } from "./invocations.ts";
 import type { Order, Timing } from "./invoker.ts";
+import { measureRequests } from "./per-request.ts";
+import { median, print } from "./report.ts";
+import { measureStart } from "./start.ts";
 import { measureReceiver } from "./telegram-receiver.ts";
 
 const HELP = `npm run bench [-- --runs N]
 
-Prints, as ratios to a handler that does nothing, measured in the same run:
-  cold import of each handler's bundle (median of N fresh processes each, interleaved; default 15)
+Prints, from the bundles that are deployed and as ratios to a handler that does nothing, measured in the same run:
+  the start of each function (fresh processes in turns, median of N; default 15), and its size
+  what the edge costs a request, tracing off and on, and what the heap keeps of 200,000 (fewer below 15 runs)
   a warm turn without the model's own time
   the Telegram receiver under load, and its requests for one update
 and for turns 1, 50 and 500 of one conversation the round trips and bytes to Redis and to the store.
+Beside what has a budget stands what holds, what would be excellent, and whether it is kept; nothing is asserted.
 `;
 
 const { values } = parseArgs({
@@ -23,64 +28,31 @@ if (values.help) {
   process.stdout.write(HELP);
 } else {
   const bundles = await bundleHandlers(fileURLToPath(new URL("../../.local/bench", import.meta.url)));
-  coldImports(bundles, Number(values.runs));
+  const runs = Number(values.runs);
+  if (!Number.isInteger(runs) || runs < 1) throw new Error("--runs takes a whole number from 1");
+  measureStart(bundles, runs).forEach(print);
+  print(await measureRequests(bundles, runs));
   await turns(bundles);
-  for (const { title, rows } of await measureReceiver(bundles)) print(title, rows);
-}
-
-function coldImports(bundles: readonly Bundle[], runs: number) {
-  const times = new Map<string, number[]>(bundles.map(({ name }) => [name, []]));
-  for (let run = 0; run <= runs; run++) {
-    for (const { name, file } of bundles) {
-      const startedAt = performance.now();
-      const { status, stderr } = spawnSync(
-        process.execPath,
-        [
-          "--input-type=module",
-          "-e",
-          `await import(${JSON.stringify(pathToFileURL(file).href)}); process.exit(0)`,
-        ],
-        { env: { ...process.env, POWERTOOLS_TRACE_ENABLED: "false" }, encoding: "utf8" },
-      );
-      if (status !== 0) throw new Error(`${name} does not load: ${stderr}`);
-      // The first round warms the disk.
-      if (run > 0) times.get(name)?.push(performance.now() - startedAt);
-    }
-  }
-  const bare = median(times.get("bare") ?? []);
-  print(`Cold import (fresh process, wall; bare ${bare.toFixed(0)} ms; median of ${runs})`, [
-    ["handler", "ratio to bare", "static closure KB", "with lazy parts KB"],
-    ...bundles.map(({ name, staticBytes, totalBytes }) => [
-      name,
-      (median(times.get(name) ?? []) / bare).toFixed(2),
-      kilobytes(staticBytes),
-      kilobytes(totalBytes),
-    ]),
-  ]);
+  (await measureReceiver(bundles)).forEach(print);
 }
 
 async function turns(bundles: readonly Bundle[]) {
   const engines = await startEngines();
   const children: ChildProcess[] = [];
   const start = async (name: string) => {
-    const file = bundles.find((bundle) => bundle.name === name)?.file ?? "";
-    const child = fork(fileURLToPath(new URL("invoker.ts", import.meta.url)), [file], {
-      env: { ...process.env, ...engines.env, POWERTOOLS_TRACE_ENABLED: "false" },
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
+    const child = await startInvoker(fileOf(bundles, name), { env: engines.env });
     children.push(child);
-    await once(child, "message");
     return child;
   };
   try {
-    const bareChild = await start("bare");
+    const bareChild = await start(BARE);
     const child = await start("continue-conversation");
     const route = { method: "POST", path: "/v1/messages" };
     const body = {
       message: "Hello there, what can you do for me?",
       session_metadata: { platform: "api", user_id: "bench", chat_id: "bench" },
     };
-    const run = (times: number) => order(child, { times, route, body });
+    const run = (times: number) => timingsOf(child, { times, route, body });
     const measured: string[][] = [["turn", "Redis requests", "bytes", "store requests", "bytes in + out"]];
     const measure = async (turn: number) => {
       const before = { redis: engines.upstash.requests(), store: engines.dynamo.requests() };
@@ -101,53 +73,31 @@ async function turns(bundles: readonly Bundle[]) {
     const warm = await run(449);
     await measure(500);
     const bare = median(
-      (await order(bareChild, { times: 2_000, route, body })).slice(500).map(({ totalMs }) => totalMs),
+      (await timingsOf(bareChild, { times: 2_000, route, body })).slice(500).map(({ totalMs }) => totalMs),
     );
     const own = median(warm.map(({ totalMs, modelMs }) => totalMs - modelMs));
-    print("A warm turn by session, without the model's own time (median of 449)", [
-      ["bare handler", "turn", "ratio to bare", "model's time, simulated"],
-      [
-        `${(bare * 1000).toFixed(1)} µs`,
-        `${own.toFixed(2)} ms`,
-        (own / bare).toFixed(0),
-        `${median(warm.map(({ modelMs }) => modelMs)).toFixed(2)} ms`,
+    print({
+      title: "A warm turn by session, without the model's own time (median of 449)",
+      rows: [
+        ["bare handler", "turn", "ratio to bare", "model's time, simulated"],
+        [
+          `${(bare * 1000).toFixed(1)} µs`,
+          `${own.toFixed(2)} ms`,
+          (own / bare).toFixed(0),
+          `${median(warm.map(({ modelMs }) => modelMs)).toFixed(2)} ms`,
+        ],
       ],
-    ]);
-    print(`Round trips and bytes of one turn (Redis: ${engines.description})`, measured);
+    });
+    print({ title: `Round trips and bytes of one turn (Redis: ${engines.description})`, rows: measured });
   } finally {
     for (const child of children) child.kill();
     await engines.close();
   }
 }
 
-async function order(child: ChildProcess, order: Order): Promise<Timing[]> {
-  child.send(order);
-  const [timings] = (await Promise.race([
-    once(child, "message"),
-    once(child, "exit").then(([code]) => Promise.reject(new Error(`the invoker ended with ${code}`))),
-  ])) as [Timing[]];
+async function timingsOf(child: ChildProcess, given: Order): Promise<Timing[]> {
+  const timings = await order<Timing[]>(child, given);
   const failed = timings.find(({ status }) => status >= 300);
   if (failed) throw new Error(`a turn answered ${failed.status}`);
   return timings;
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function kilobytes(bytes: number): string {
-  return (bytes / 1000).toFixed(0);
-}
-
-function print(title: string, rows: string[][]) {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const lines = rows.map(
-    (row) =>
-      `  ${row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()}`,
-  );
-  process.stdout.write(`${title}\n${lines.join("\n")}\n\n`);
 }

@@ -9,9 +9,10 @@ import { startGateway } from "@parley/local/gateway/server";
 import { startPoller } from "@parley/local/queue/poller";
 import { startQueue } from "@parley/local/queue/server";
 import { LOCAL_BOT, startBotApi } from "@parley/local/telegram/server";
-import type { Bundle } from "./bundle.ts";
+import { BARE, type Bundle, fileOf } from "./bundle.ts";
 import { startEngines } from "./engines.ts";
 import type { Load, Sample } from "./load.ts";
+import type { Table } from "./report.ts";
 
 const PER_SECOND = 100;
 const CHATS = 50;
@@ -23,15 +24,11 @@ const ROUND_SECONDS = 2;
 const MODEL_MS = 45_000;
 const BUDGET_MS = 500;
 
-/** Bundles, and the functions' names. */
-const BARE = "bare";
 const RECEIVER = "telegram-webhook";
 const QUEUE = "updates.fifo";
 const SECRET = "the-secret-of-the-bench";
 const WORKERS = 4;
 const FUNCTIONS = new URL("../../packages/functions/src/", import.meta.url);
-
-export type Table = { title: string; rows: string[][] };
 
 /**
  * How long Telegram waits for the receiver, and for a handler that does nothing behind the same gateway, while all
@@ -56,8 +53,8 @@ export async function measureReceiver(bundles: readonly Bundle[]): Promise<Table
   };
   const gateway = await startGateway({
     routes: [BARE, RECEIVER].map((name) => {
-      const file = bundles.find((bundle) => bundle.name === name)?.file ?? "";
-      return { method: "POST", path: `/${name}/{bot}`, name, entry: pathToFileURL(file).href };
+      const entry = pathToFileURL(fileOf(bundles, name)).href;
+      return { method: "POST", path: `/${name}/{bot}`, name, entry };
     }),
     taskRoot: FUNCTIONS,
     // The receiver's own addresses for what it has no business with; the workers are busy with the real ones.
