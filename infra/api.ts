@@ -1,4 +1,5 @@
 import { type Route, routes } from "../packages/functions/src/api/routes.ts";
+import { copyFiles, SWAGGER_UI_DIR } from "./bundle.ts";
 import { lambda, type Needs } from "./functions.ts";
 import { redis } from "./redis.ts";
 import { apiKeys, openAiApiKey, telegramBots, telegramWebhookSecret, weatherApiKey } from "./secrets.ts";
@@ -18,13 +19,6 @@ const edge = {
 } satisfies Needs;
 const turn: Needs = { ...edge, link: [...edge.link, openAiApiKey, weatherApiKey], permissions: mayAnswer };
 
-/** Folder of Swagger UI's files in the archive of the function that serves them. */
-const SWAGGER_UI = "swagger-ui";
-const swaggerUi = ["swagger-ui.css", "swagger-ui-bundle.js"].map((file) => ({
-  from: `node_modules/swagger-ui-dist/${file}`,
-  to: `${SWAGGER_UI}/${file}`,
-}));
-
 /** What each function is given, by the name that routes.ts has for it: nothing that it does not use. */
 const needs: Readonly<Record<string, Needs>> = {
   "start-conversation": turn,
@@ -38,7 +32,7 @@ const needs: Readonly<Record<string, Needs>> = {
     permissions: maySend,
   },
   health: { link: [...store, ...redis], environment: storeSettings, permissions: mayPing },
-  docs: { environment: { SWAGGER_UI_DIR: SWAGGER_UI }, copyFiles: swaggerUi },
+  docs: { environment: { SWAGGER_UI_DIR } },
   fallback: {},
 };
 
@@ -65,7 +59,7 @@ export const functions = new Map<string, sst.aws.Function>();
 for (const { method, path, name, entry } of routes) {
   const given = needs[name];
   if (!given) throw new Error(`${path}: infra/api.ts does not say what ${name} needs`);
-  const fn = functions.get(name) ?? lambda(pascal(name), entry, given);
+  const fn = functions.get(name) ?? lambda(pascal(name), entry, { copyFiles: copyFiles[name] ?? [], ...given });
   functions.set(name, fn);
   api.route(path === "$default" ? path : `${method} ${path}`, fn.arn, { name: routeName({ method, path }) });
 }

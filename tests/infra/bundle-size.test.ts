@@ -1,20 +1,19 @@
 import { spawnSync } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
-  type BuiltFunction,
-  buildFunctions,
   ENTRY,
   functionEntries,
   sizesOf,
   startFiles,
 } from "../support/bundle.ts";
+import { archiveOf, unpack } from "../support/sst/archives.ts";
+import { stageGraph } from "../support/sst/stages.ts";
 import { budget, budgets } from "./budgets.ts";
 
 const names = [...functionEntries.keys()];
-const OUTDIR = fileURLToPath(new URL("../../.local/bundles", import.meta.url));
 
 /** Words that only the package has, to find it in minified code. */
 const HEAVY = {
@@ -47,12 +46,14 @@ const ships: Readonly<Record<string, { late: readonly Heavy[]; atStart: readonly
   },
 };
 
-let built: Map<string, BuiltFunction>;
+const graph = stageGraph("production");
+const pascal = (name: string) => name.replace(/(^|-)(\w)/g, (_, _dash, letter: string) => letter.toUpperCase());
+const built = new Map<string, string>();
 beforeAll(async () => {
-  built = new Map((await buildFunctions(OUTDIR)).map((one) => [one.name, one]));
-}, 120_000);
+  for (const name of names) built.set(name, await unpack(graph, pascal(name)));
+});
 
-const folderOf = (name: string) => built.get(name)?.folder ?? "";
+const folderOf = (name: string) => built.get(name) ?? "";
 
 describe("the budgets", () => {
   test("name every function, and no other", () => {
