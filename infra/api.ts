@@ -1,5 +1,5 @@
 import { type Route, routes } from "../packages/functions/src/api/routes.ts";
-import { copyFiles, SWAGGER_UI_DIR } from "./bundle.ts";
+import { extraFiles, SWAGGER_UI_DIR } from "./bundle.ts";
 import { lambda, type Needs } from "./functions.ts";
 import { redis } from "./redis.ts";
 import { apiKeys, openAiApiKey, telegramBots, telegramWebhookSecret, weatherApiKey } from "./secrets.ts";
@@ -32,7 +32,8 @@ const needs: Readonly<Record<string, Needs>> = {
     permissions: maySend,
   },
   health: { link: [...store, ...redis], environment: storeSettings, permissions: mayPing },
-  docs: { environment: { SWAGGER_UI_DIR } },
+  // On a laptop the package is there, and its files are not copied.
+  docs: { environment: $dev ? {} : { SWAGGER_UI_DIR } },
   fallback: {},
 };
 
@@ -59,7 +60,7 @@ export const functions = new Map<string, sst.aws.Function>();
 for (const { method, path, name, entry } of routes) {
   const given = needs[name];
   if (!given) throw new Error(`${path}: infra/api.ts does not say what ${name} needs`);
-  const fn = functions.get(name) ?? lambda(pascal(name), entry, { copyFiles: copyFiles[name] ?? [], ...given });
+  const fn = functions.get(name) ?? lambda(pascal(name), entry, { files: extraFiles[name] ?? [], ...given });
   functions.set(name, fn);
   api.route(path === "$default" ? path : `${method} ${path}`, fn.arn, { name: routeName({ method, path }) });
 }

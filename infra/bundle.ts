@@ -22,8 +22,8 @@ export const nodejs = {
 /** Folder of Swagger UI's files beside the code of the function that serves them; that function's SWAGGER_UI_DIR. */
 export const SWAGGER_UI_DIR = "swagger-ui";
 
-/** Files that go along with a function's code, by its name in routes.ts: SST's `copyFiles`. */
-export const copyFiles: Readonly<Record<string, { from: string; to: string }[]>> = {
+/** Files that go along with a function's code, by its name in routes.ts. SST's own `copyFiles` archives a file twice. */
+export const extraFiles: Readonly<Record<string, { from: string; to: string }[]>> = {
   docs: ["swagger-ui.css", "swagger-ui-bundle.js"].map((file) => ({
     from: `node_modules/swagger-ui-dist/${file}`,
     to: `${SWAGGER_UI_DIR}/${file}`,

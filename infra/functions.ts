@@ -1,3 +1,5 @@
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
 import { nodejs } from "./bundle.ts";
 import { deployment } from "./deployment.ts";
 import { stageOf } from "./stages.ts";
@@ -8,16 +10,17 @@ const stage = stageOf($app.stage);
 const mayTrace = { actions: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], resources: ["*"] };
 
 /** What a function is given beside its code. */
-export type Needs = Pick<sst.aws.FunctionArgs, "copyFiles"> & {
+export type Needs = {
   link?: unknown[];
   permissions?: { actions: string[]; resources: $util.Input<string>[] }[];
   environment?: Record<string, $util.Input<string>>;
   timeout?: `${number} seconds`;
+  files?: readonly { from: string; to: string }[];
 };
 
 /** One function. `entry` is its handler's module, relative to packages/functions/src/. */
 export function lambda(name: string, entry: string, needs: Needs = {}): sst.aws.Function {
-  const { link = [], permissions = [], environment = {}, timeout = "10 seconds", ...rest } = needs;
+  const { link = [], permissions = [], environment = {}, timeout = "10 seconds", files = [] } = needs;
   return new sst.aws.Function(name, {
     handler: `packages/functions/src/${entry.replace(/\.ts$/, ".handler")}`,
     runtime: "nodejs24.x",
@@ -36,6 +39,10 @@ export function lambda(name: string, entry: string, needs: Needs = {}): sst.aws.
       ...environment,
     },
     transform: { function: { tracingConfig: { mode: stage.tracing ? "Active" : "PassThrough" } } },
-    ...rest,
+    hook: {
+      async postbuild(folder) {
+        for (const { from, to } of files) await cp(join($cli.paths.root, from), join(folder, to));
+      },
+    },
   });
 }

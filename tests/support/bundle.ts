@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { deflateRawSync } from "node:zlib";
 import { routes } from "@parley/functions/api/routes";
 import { build, type Plugin } from "esbuild";
-import { copyFiles, nodejs } from "../../infra/bundle.ts";
+import { extraFiles, nodejs } from "../../infra/bundle.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -37,7 +37,7 @@ export async function buildFunctions(outdir: string): Promise<BuiltFunction[]> {
   for (const [name, entry] of functionEntries) {
     const folder = join(outdir, name);
     await bundle(entry, folder);
-    for (const { from, to } of copyFiles[name] ?? []) await cp(join(ROOT, from), join(folder, to));
+    for (const { from, to } of extraFiles[name] ?? []) await cp(join(ROOT, from), join(folder, to));
     built.push({ name, folder });
   }
   return built;
