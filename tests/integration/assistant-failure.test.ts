@@ -52,7 +52,8 @@ describe("a model that stumbles", () => {
     expect((await reply("Hi")).text).toBe("hello");
     expect(model.total()).toBe(attempts);
     expect(telemetry.total("Retries")).toBe(attempts - 1);
-    expect(telemetry.total("ModelCalls")).toBe(1);
+    expect(telemetry.total("ModelCalls")).toBe(attempts);
+    expect(telemetry.total("ModelFailures")).toBe(attempts - 1);
   });
 
   test("in the second round, the tools are not run again", async () => {

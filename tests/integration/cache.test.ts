@@ -175,7 +175,7 @@ describe.each(await enginesFor("the cache"))("on %s", (engine) => {
         isFinal: (error) => (error as Error).message === "final",
         deadline: new Deadline(10_000, { clock }),
         telemetry: on.telemetry,
-        name: "test",
+        name: "holidays",
         ...options,
       });
       return result.catch((error: Error & { code?: string }) => `failed: ${error.code ?? error.message}`);

@@ -1,33 +1,124 @@
-/** Every metric that the product emits, with its unit: the one list that code, dashboards and alarms share. */
-export const metrics = {
-  Requests: "Count",
-  RequestFailures: "Count",
-  RequestDuration: "Milliseconds",
-  AuthenticationFailures: "Count",
-  RateLimited: "Count",
-  RateLimitUnavailable: "Count",
-  TelegramUpdates: "Count",
-  TelegramSends: "Count",
-  TelegramUncertainSends: "Count",
-  TelegramRefusedSends: "Count",
-  TelegramThrottled: "Count",
-  TelegramForbidden: "Count",
-  TelegramPlainFallbacks: "Count",
-  TelegramDeadLetters: "Count",
-  Turns: "Count",
-  TurnsReplayed: "Count",
-  ModelCalls: "Count",
-  ModelInputTokens: "Count",
-  ModelOutputTokens: "Count",
-  ToolCalls: "Count",
-  ToolFailures: "Count",
-  CacheHits: "Count",
-  CacheMisses: "Count",
-  CacheStale: "Count",
-  CircuitOpened: "Count",
-  CircuitRejections: "Count",
-  Retries: "Count",
-  RedisUnavailable: "Count",
+/**
+ * The dimensions, each with the values that it may take: few and bounded, for every combination is a metric of its own
+ * to CloudWatch, and to its bill. `open` are names out of our own code or settings: the tools on the list, the model
+ * that is configured, the services that are called, the deployed functions. Never a user, a chat or a conversation.
+ */
+export const dimensions = {
+  platform: ["api", "cli", "telegram", "other"],
+  outcome: ["done", "failed", "stopped"],
+  source: ["redis", "store", "new"],
+  cache: ["title", "weather-current", "weather-forecast", "holidays"],
+  action: ["queue", "ignore", "stop", "callback"],
+  model: "open",
+  tool: "open",
+  dependency: "open",
+  function_name: "open",
 } as const;
 
+export type DimensionName = keyof typeof dimensions;
+export type DimensionValue<D extends DimensionName> = (typeof dimensions)[D] extends readonly (infer V extends string)[]
+  ? V
+  : string;
+
+type Definition = {
+  unit: "Count" | "Milliseconds";
+  /** A metric is always emitted with all of them; CloudWatch does not add up over what it was not given. */
+  dimensions: readonly DimensionName[];
+  /** Emitted without them as well: for alarms and percentiles, which cannot be made of parts. */
+  total?: true;
+};
+
+const counted = <const D extends readonly DimensionName[]>(...names: D) =>
+  ({ unit: "Count", dimensions: names }) as const;
+const timed = <const D extends readonly DimensionName[]>(...names: D) =>
+  ({ unit: "Milliseconds", dimensions: names }) as const;
+const withTotal = <T extends Definition>(definition: T) => ({ ...definition, total: true }) as const;
+
+/**
+ * Every metric that the product emits: the one list that code, dashboard and alarms share. Renaming a metric or a
+ * dimension in one place alone does not compile.
+ */
+export const metrics = {
+  Requests: counted(),
+  /** Answered with 4xx. */
+  RequestRejections: counted(),
+  /** Answered with 5xx. */
+  RequestFailures: counted(),
+  RequestDuration: timed(),
+  AuthenticationFailures: counted(),
+  RateLimited: counted(),
+  /** Let through unchecked, for Redis did not answer. */
+  RateLimitUnavailable: counted(),
+
+  Turns: withTotal(counted("platform", "outcome")),
+  TurnDuration: withTotal(timed("platform", "outcome")),
+  TurnsReplayed: counted(),
+  Sessions: counted("source"),
+  SessionLookupDuration: timed(),
+  StoreLoadDuration: timed(),
+  StoreBeginDuration: timed(),
+  ReplyDuration: timed(),
+  StoreSaveDuration: timed(),
+  TitleDuration: timed(),
+
+  /** One request to the model, whatever became of it. */
+  ModelCalls: counted("model"),
+  ModelFailures: counted("model"),
+  ModelDuration: withTotal(timed("model")),
+  /** All that was sent, `ModelCachedTokens` included. */
+  ModelInputTokens: counted("model"),
+  ModelCachedTokens: counted("model"),
+  ModelOutputTokens: counted("model"),
+  ToolCalls: counted("tool"),
+  ToolFailures: counted("tool"),
+  ToolDuration: withTotal(timed("tool")),
+
+  CacheHits: counted("cache"),
+  CacheMisses: counted("cache"),
+  CacheStale: counted("cache"),
+  CircuitOpened: withTotal(counted("dependency")),
+  CircuitHalfOpened: withTotal(counted("dependency")),
+  CircuitClosed: withTotal(counted("dependency")),
+  CircuitRejections: withTotal(counted("dependency")),
+  Retries: counted("dependency"),
+  RedisUnavailable: counted(),
+
+  TelegramUpdates: counted("action"),
+  /** From the receiver's sending an update to the worker's beginning with it, earlier attempts included. */
+  TelegramQueueDelay: timed(),
+  TelegramSends: counted(),
+  TelegramUncertainSends: counted(),
+  TelegramRefusedSends: counted(),
+  TelegramThrottled: counted(),
+  TelegramForbidden: counted(),
+  TelegramPlainFallbacks: counted(),
+  TelegramFailedAttempts: counted(),
+  TelegramDeadLetters: counted(),
+
+  /** Powertools' own, by the name under which the function is deployed. */
+  ColdStart: counted("function_name"),
+} as const satisfies Record<string, Definition>;
+
 export type MetricName = keyof typeof metrics;
+
+/** The names and possible values of a metric's dimensions. */
+export type Dimensions<M extends MetricName> = {
+  readonly [D in (typeof metrics)[M]["dimensions"][number]]: DimensionValue<D>;
+};
+
+/** What comes after the name when a metric is counted: its value, 1 unless given, and all of its dimensions. */
+export type Measured<M extends MetricName> = (typeof metrics)[M]["dimensions"] extends readonly []
+  ? [value?: number]
+  : [value: number, dimensions: Dimensions<M>];
+
+/** The steps of a turn that have a metric of their own; the others are counted where their dimensions are known. */
+export const stepDurations = {
+  "session lookup": "SessionLookupDuration",
+  "store load": "StoreLoadDuration",
+  "store begin": "StoreBeginDuration",
+  "assistant reply": "ReplyDuration",
+  "store save": "StoreSaveDuration",
+  title: "TitleDuration",
+} as const satisfies Record<string, MetricName>;
+
+export type StepName = keyof typeof stepDurations | "chat service" | "model" | `tool ${string}`;

@@ -1,43 +1,73 @@
 import { Logger } from "@aws-lambda-powertools/logger";
-import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
-import { metrics as names } from "@parley/core/metrics";
-import type { Telemetry } from "@parley/core/telemetry";
+import { isAppError } from "@parley/core/error";
+import { type MetricName, stepDurations } from "@parley/core/metrics";
+import { type Annotations, elapsedMs, type Telemetry } from "@parley/core/telemetry";
 import { environment } from "./environment.ts";
+import { count, SERVICE } from "./metering.ts";
 
 type Subsegment = { addError(error: Error | string): void; close(): void };
 
-const SERVICE = "parley";
-
 export const logger = new Logger({ serviceName: SERVICE });
-export const metrics = new Metrics({ namespace: "Parley", serviceName: SERVICE });
+
+// What was thrown may repeat what a user wrote: a trace gets its kind (see `step`), the log has the rest.
+environment["POWERTOOLS_TRACER_CAPTURE_ERROR"] ??= "false";
 
 /** The X-Ray SDK is the heaviest import of the edge: loaded only where tracing is asked for. */
 export const tracer =
   environment["POWERTOOLS_TRACE_ENABLED"] === "true"
-    ? new (await import("@aws-lambda-powertools/tracer")).Tracer({ serviceName: SERVICE })
+    ? new (await import("@aws-lambda-powertools/tracer")).Tracer({
+        serviceName: SERVICE,
+        // The steps tell what is called. A request's own record would hold its path, and Telegram's have the bot's token.
+        captureHTTPsRequests: false,
+      })
     : undefined;
 
+const durations: Readonly<Record<string, MetricName>> = stepDurations;
+
 export const telemetry: Telemetry = {
-  async step<T>(name: string, work: () => Promise<T>): Promise<T> {
-    if (!tracer) return work();
-    const traced = async (subsegment: Subsegment | undefined) => {
-      try {
-        return await work();
-      } catch (error) {
-        subsegment?.addError(error instanceof Error ? error : String(error));
-        throw error;
-      } finally {
-        subsegment?.close();
-      }
-    };
-    return tracer.provider.captureAsyncFunc(name, traced) as Promise<T>;
+  async step(name, work) {
+    const metric = durations[name];
+    const startedAt = performance.now();
+    try {
+      // Most invocations are not sampled: nothing is kept of their steps.
+      return tracer?.isTraceSampled() ? await traced(name, work) : await work();
+    } finally {
+      if (metric) count(metric, elapsedMs(startedAt));
+    }
   },
-  count(metric, value = 1, dimensions) {
-    const target = dimensions ? metrics.singleMetric() : metrics;
-    if (dimensions) target.addDimensions({ ...dimensions });
-    target.addMetric(metric, MetricUnit[names[metric]], value);
+  annotate,
+  count(metric, ...[value, dimensions]) {
+    count(metric, value, dimensions);
   },
   warn(message, fields) {
     logger.warn(message, { ...fields });
   },
 };
+
+function traced<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const within = async (subsegment: Subsegment | undefined) => {
+    try {
+      return await work();
+    } catch (error) {
+      subsegment?.addError(kindOf(error));
+      throw error;
+    } finally {
+      subsegment?.close();
+    }
+  };
+  return tracer?.provider.captureAsyncFunc(name, within) as Promise<T>;
+}
+
+function annotate(annotations: Annotations): void {
+  if (!tracer?.isTraceSampled()) return;
+  for (const [key, value] of Object.entries(annotations)) tracer.putAnnotation(key, value);
+}
+
+/** Without its words. */
+function kindOf(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(typeof error);
+  const kind = new Error(isAppError(error) ? error.code : error.name);
+  kind.name = error.name;
+  delete kind.stack;
+  return kind;
+}

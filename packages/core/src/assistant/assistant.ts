@@ -6,6 +6,7 @@ import type { Telemetry } from "../telemetry.ts";
 import { truncate } from "../text.ts";
 import type { ChatModel, Item, ModelRequest, ModelResponse, Step, Usage } from "./chat-model.ts";
 import { estimateItems, estimateTokens, newestThatFit, type PastTurn, weighTurn } from "./context-window.ts";
+import { callModel } from "./model-call.ts";
 import { promptFor } from "./prompts.ts";
 import type { ToolRunner } from "./tool-runner.ts";
 
@@ -141,14 +142,15 @@ export class Assistant {
   async #ask(request: Omit<ModelRequest, "signal">, deadline: Deadline): Promise<ModelResponse> {
     const call = async () => {
       try {
-        return await this.#model.respond({ ...request, signal: deadline.within(this.#callTimeoutMs) });
+        const signal = deadline.within(this.#callTimeoutMs);
+        return await callModel(this.#model, { ...request, signal }, this.#telemetry);
       } catch (error) {
         deadline.check();
         throw error;
       }
     };
     try {
-      const response = await this.#telemetry.step("model", () =>
+      return await this.#telemetry.step("model", () =>
         retry(call, {
           policy: this.#retryPolicy,
           deadline,
@@ -156,11 +158,6 @@ export class Assistant {
           onRetry: () => this.#telemetry.count("Retries", 1, { dependency: "model" }),
         }),
       );
-      const dimensions = { model: this.#model.name };
-      this.#telemetry.count("ModelCalls", 1, dimensions);
-      this.#telemetry.count("ModelInputTokens", response.usage.input, dimensions);
-      this.#telemetry.count("ModelOutputTokens", response.usage.output, dimensions);
-      return response;
     } catch (cause) {
       if (!(cause instanceof UpstreamError)) throw cause;
       throw new AppError(

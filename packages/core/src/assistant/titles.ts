@@ -5,7 +5,8 @@ import type { Deadline } from "../resilience/deadline.ts";
 import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { shorten } from "../text.ts";
-import type { ChatModel } from "./chat-model.ts";
+import type { ChatModel, ModelRequest } from "./chat-model.ts";
+import { callModel } from "./model-call.ts";
 import { titlePrompt } from "./prompts.ts";
 
 const MAX_GRAPHEMES = 60;
@@ -31,12 +32,15 @@ export class Titles {
   async title(message: string, deadline: Deadline): Promise<string> {
     const key = `title:${sha256([this.#model.name, titlePrompt.version, message].join("\n"))}`;
     try {
-      const cached = await this.#cache.read(key);
-      this.#telemetry.count(cached ? "CacheHits" : "CacheMisses", 1, { cache: "title" });
-      if (cached) return cached.value;
-      const title = await this.#telemetry.step("title", () => this.#ask(message, deadline));
-      await this.#cache.write(key, title);
-      return title;
+      return await this.#telemetry.step("title", async () => {
+        const cached = await this.#cache.read(key);
+        this.#telemetry.count(cached ? "CacheHits" : "CacheMisses", 1, { cache: "title" });
+        this.#telemetry.annotate({ cache: cached ? "hit" : "miss" });
+        if (cached) return cached.value;
+        const title = await this.#ask(message, deadline);
+        await this.#cache.write(key, title);
+        return title;
+      });
     } catch (error) {
       this.#telemetry.warn("no title from the model: the message's beginning serves", { error });
       return shorten(message, MAX_GRAPHEMES);
@@ -44,13 +48,14 @@ export class Titles {
   }
 
   async #ask(message: string, deadline: Deadline): Promise<string> {
-    const { text } = await this.#model.respond({
+    const request: ModelRequest = {
       instructions: titlePrompt.text,
       items: [{ type: "message", role: "user", content: message }],
       tools: [],
       toolChoice: "none",
       signal: deadline.within(TIMEOUT_MS),
-    });
+    };
+    const { text } = await callModel(this.#model, request, this.#telemetry);
     const title = shorten(text.trim().replace(/^["'“«]+|["'”».]+$/g, ""), MAX_GRAPHEMES);
     if (!title) throw new Error("the model gave an empty title");
     return title;

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import * as z from "../schema.ts";
-import type { Telemetry } from "../telemetry.ts";
+import { elapsedMs, type Telemetry } from "../telemetry.ts";
 import { truncate } from "../text.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { ToolCall, ToolDefinition, ToolResult } from "./chat-model.ts";
@@ -29,7 +29,9 @@ export class ToolRunner {
 
   async run(call: ToolCall, deadline: Deadline): Promise<ToolResult> {
     const tool = this.#tools.get(call.name);
+    // A name that the model made up stays out of metrics and traces.
     const dimensions = { tool: tool?.name ?? "unknown" };
+    const startedAt = performance.now();
     this.#telemetry.count("ToolCalls", 1, dimensions);
     try {
       const content = await this.#telemetry.step(`tool ${dimensions.tool}`, () =>
@@ -45,6 +47,8 @@ export class ToolRunner {
         callId: call.id,
         content: truncate(`Error: ${reason}`, MAX_RESULT_LENGTH),
       };
+    } finally {
+      this.#telemetry.count("ToolDuration", elapsedMs(startedAt), dimensions);
     }
   }
 

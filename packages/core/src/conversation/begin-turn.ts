@@ -86,9 +86,11 @@ export class TurnBeginner {
    *   B: resolve -> none    begin(Y) -> moved to X    load X, begin(X) ok
    */
   async #inSession(session: SessionMetadata, turn: TurnToBegin): Promise<BegunTurn> {
-    const resolved = await this.#telemetry.step("session lookup", () =>
-      this.#sessions.resolve(turn.owner, session, turn.deadline.signal),
-    );
+    const resolved = await this.#telemetry.step("session lookup", async () => {
+      const found = await this.#sessions.resolve(turn.owner, session, turn.deadline.signal);
+      this.#telemetry.annotate({ cache: found?.cached ? "hit" : "miss" });
+      return found;
+    });
     let id = resolved?.conversationId;
     let leaving: string | undefined;
     for (;;) {
@@ -107,6 +109,7 @@ export class TurnBeginner {
         continue;
       }
       const cached = resolved?.cached && resolved.conversationId === head.id;
+      this.#telemetry.count("Sessions", 1, { source: cached ? "redis" : loaded ? "store" : "new" });
       // A known turn says nothing of where the chat is by now.
       if (begun.outcome === "begun" && !cached) await this.#sessions.remember(turn.owner, session, head.id);
       return { begun, past: loaded ? pastOf(loaded) : nothingBefore(session.platform) };

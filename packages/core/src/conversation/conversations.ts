@@ -3,10 +3,11 @@ import type { Titles } from "../assistant/titles.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../error.ts";
 import { newHolderId, newMessageId, newTurnId } from "../id.ts";
+import { type DimensionValue, dimensions } from "../metrics.ts";
 import { sha256 } from "../redis/keys.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import type { Sessions } from "../session/sessions.ts";
-import type { Telemetry } from "../telemetry.ts";
+import { elapsedMs, type Telemetry } from "../telemetry.ts";
 import { notFound, type Past, type Target, TurnBeginner } from "./begin-turn.ts";
 import type { ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import { type ChatMessage, messagePage, messagesOf } from "./messages.ts";
@@ -30,7 +31,10 @@ type Ask = {
   deadline: Deadline;
 };
 /** What a turn needs to be answered. */
-type Call = Pick<Ask, "context" | "deadline">;
+type Call = Pick<Ask, "context" | "deadline"> & {
+  /** When it came, by `performance.now()`. */
+  since: number;
+};
 
 export type StartRequest = Ask & { session?: SessionMetadata | undefined };
 export type ContinueRequest = Ask & { conversationId: string };
@@ -87,17 +91,17 @@ export class Conversations {
 
   /** A new conversation; with a session, its chat is in it from now on. */
   start({ session, ...ask }: StartRequest): Promise<TurnResult> {
-    return this.#turn({ kind: "new", platform: session?.platform ?? "api", session }, ask);
+    return this.#serve({ kind: "new", platform: session?.platform ?? "api", session }, ask);
   }
 
   /** The next turn of a conversation. @throws AppError not_found, for another owner's too */
   continue({ conversationId, ...ask }: ContinueRequest): Promise<TurnResult> {
-    return this.#turn({ kind: "conversation", id: conversationId }, ask);
+    return this.#serve({ kind: "conversation", id: conversationId }, ask);
   }
 
   /** The next turn of the conversation that the chat is in, or the first of a new one. */
   converse({ session, ...ask }: ConverseRequest): Promise<TurnResult> {
-    return this.#turn({ kind: "session", session }, ask);
+    return this.#serve({ kind: "session", session }, ask);
   }
 
   /** The conversation that a chat is in. From the store: Redis may remember one that the chat has left. */
@@ -176,7 +180,13 @@ export class Conversations {
     if (session) await this.#sessions.forget(owner, session);
   }
 
-  async #turn(target: Target, ask: Ask): Promise<TurnResult> {
+  #serve(target: Target, ask: Ask): Promise<TurnResult> {
+    return this.#telemetry.step("chat service", () =>
+      this.#turn(target, { ...ask, since: performance.now() }),
+    );
+  }
+
+  async #turn(target: Target, ask: Ask & Call): Promise<TurnResult> {
     const { owner, message, deadline } = ask;
     const where = target.kind === "conversation" ? target.id : target.session;
     const digest = sha256(JSON.stringify([target.kind, where ?? null, message]));
@@ -222,22 +232,22 @@ export class Conversations {
   }
 
   async #answer(turn: Turn, holder: string, before: Past | Promise<Past>, call: Call): Promise<TurnResult> {
-    let platform = "";
+    let platform: Platform = "other";
     try {
       const past = await before;
-      platform = past.platform;
+      platform = knownPlatform(past.platform);
       const titling = past.title === undefined ? this.#titles.title(turn.message, call.deadline) : undefined;
       const reply = await this.#ask(turn.message, past, call);
       const title = (await titling) ?? past.title;
-      const stored = await this.#telemetry.step("store complete", () =>
+      const stored = await this.#telemetry.step("store save", () =>
         this.#store.complete(turn, holder, reply, titling && title),
       );
       if (stored) {
-        this.#telemetry.count("Turns", 1, { platform: knownPlatform(platform), outcome: "done" });
+        this.#tell("done", platform, call);
         return { conversationId: turn.conversationId, title, reply, replayed: false };
       }
     } catch (error) {
-      this.#telemetry.count("Turns", 1, { platform: knownPlatform(platform), outcome: "failed" });
+      this.#tell(wasStopped(call.deadline) ? "stopped" : "failed", platform, call);
       // The message stays; without this a retry would have to wait until the lease is over.
       await this.#store.release(turn, holder).catch((failure: unknown) => {
         this.#telemetry.warn("a lease was not released and ends by itself", { error: failure });
@@ -273,12 +283,20 @@ export class Conversations {
     if (!turn.reply) throw inProgress(0);
     const head = await this.#store.load(turn.conversationId, 0);
     this.#telemetry.count("TurnsReplayed");
+    this.#telemetry.annotate({ outcome: "replayed" });
     return {
       conversationId: turn.conversationId,
       title: head?.conversation.title,
       reply: turn.reply,
       replayed: true,
     };
+  }
+
+  #tell(outcome: DimensionValue<"outcome">, platform: Platform, { since }: Call) {
+    const dimensions = { platform, outcome };
+    this.#telemetry.count("Turns", 1, dimensions);
+    this.#telemetry.count("TurnDuration", elapsedMs(since), dimensions);
+    this.#telemetry.annotate(dimensions);
   }
 
   #newLease(deadline: Deadline): Lease {
@@ -291,6 +309,11 @@ const inProgress = (remainingMs: number) =>
     meta: { retry_after: String(Math.min(MAX_RETRY_AFTER_S, Math.max(1, Math.ceil(remainingMs / 1000)))) },
   });
 
-const PLATFORMS = new Set(["api", "telegram", "cli"]);
+type Platform = DimensionValue<"platform">;
 /** Clients name their platform freely; a metric's dimension must stay bounded. */
-const knownPlatform = (platform: string) => (PLATFORMS.has(platform) ? platform : "other");
+const knownPlatform = (name: string): Platform =>
+  dimensions.platform.find((platform) => platform === name) ?? "other";
+
+/** By whoever asked (Telegram's `/stop`), and not by the time that ran out. */
+const wasStopped = ({ signal }: Deadline) =>
+  signal.aborted && signal.reason instanceof Error && signal.reason.name === "AbortError";

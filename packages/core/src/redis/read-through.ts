@@ -1,5 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { newHolderId } from "../id.ts";
+import type { DimensionValue } from "../metrics.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import { deadlineExceeded } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
@@ -21,7 +22,7 @@ export type ReadThroughOptions<T> = {
   deadline: Deadline;
   telemetry: Telemetry;
   /** The cache's name in metrics. */
-  name: string;
+  name: DimensionValue<"cache">;
 };
 
 const POLL_MS = 100;
@@ -39,6 +40,7 @@ export async function readThrough<T>(
   const isFresh = (entry: CacheEntry<T>) => entry.ageMs < options.freshMs;
   const hit = (entry: CacheEntry<T>) => {
     telemetry.count("CacheHits", 1, dimensions);
+    telemetry.annotate({ cache: "hit" });
     return { ...entry, stale: false };
   };
   const first = await cache.read(key);
@@ -54,6 +56,7 @@ export async function readThrough<T>(
     if (granted) return refresh(options, holder, stale);
     if (stale) {
       telemetry.count("CacheStale", 1, dimensions);
+      telemetry.annotate({ cache: "stale" });
       return { ...stale, stale: true };
     }
     await setTimeout(POLL_MS, undefined, { signal: deadline.signal }).catch((cause: unknown) => {
@@ -65,15 +68,17 @@ export async function readThrough<T>(
 async function refresh<T>(options: ReadThroughOptions<T>, holder: string, stale: CacheEntry<T> | undefined) {
   const { cache, key, telemetry } = options;
   const dimensions = { cache: options.name };
+  telemetry.count("CacheMisses", 1, dimensions);
+  telemetry.annotate({ cache: "miss" });
   try {
     const value = await options.load(stale === undefined);
-    telemetry.count("CacheMisses", 1, dimensions);
     await cache.write(key, value, { ttlMs: options.staleMs, holder });
     return { value, ageMs: 0, stale: false };
   } catch (error) {
     await cache.unlock(key, holder);
     if (!stale || options.isFinal(error)) throw error;
     telemetry.count("CacheStale", 1, dimensions);
+    telemetry.annotate({ cache: "stale" });
     telemetry.warn(`${options.name} is refreshed from a stale cache: its source failed`, { error });
     return { ...stale, stale: true };
   }

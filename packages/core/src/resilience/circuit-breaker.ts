@@ -93,18 +93,24 @@ export class CircuitBreaker {
       if (admission.state === "open") this.#refuseUntil = this.#clock.now() + admission.retryAfterMs;
       this.#refuse(admission.retryAfterMs);
     }
+    if (admission?.state === "half_open") this.#count("CircuitHalfOpened");
     return admission?.allowed ? admission : undefined;
   }
 
   #refuse(retryAfterMs: number): never {
-    this.#telemetry.count("CircuitRejections", 1, { dependency: this.#name });
+    this.#count("CircuitRejections");
     throw new CircuitOpenError(this.#name, retryAfterMs);
+  }
+
+  #count(metric: "CircuitOpened" | "CircuitHalfOpened" | "CircuitClosed" | "CircuitRejections") {
+    this.#telemetry.count(metric, 1, { dependency: this.#name });
   }
 
   async #settle(attempt: string, generation: string, outcome: Outcome) {
     try {
       const state = await this.#store.settle(attempt, generation, outcome);
-      if (state === "open") this.#telemetry.count("CircuitOpened", 1, { dependency: this.#name });
+      if (state === "open") this.#count("CircuitOpened");
+      if (state === "closed") this.#count("CircuitClosed");
     } catch (error) {
       this.#telemetry.warn("the circuit breaker could not record an outcome", { error, outcome });
     }

@@ -1,9 +1,9 @@
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
-import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import { deadlineExceeded } from "@parley/core/resilience/deadline";
 import { config } from "../config.ts";
-import { logger, metrics, telemetry, tracer } from "../observability.ts";
+import { metering } from "../metering.ts";
+import { logger, telemetry, tracer } from "../observability.ts";
 import type { ApiEvent, ApiResult } from "./event.ts";
 import { recover } from "./recover.ts";
 import { requestLog } from "./request-log.ts";
@@ -27,7 +27,7 @@ export const chain = () =>
       throw deadlineExceeded();
     },
   })
-    .use(logMetrics(metrics, { captureColdStartMetric: true }))
+    .use(metering)
     .use(tracing)
     .use(injectLambdaContext(logger, { resetKeys: true }))
     .use(requestLog(logger, telemetry))

@@ -1,31 +1,32 @@
 import type { Logger } from "@aws-lambda-powertools/logger";
-import type { Telemetry } from "@parley/core/telemetry";
+import { elapsedMs, type Telemetry } from "@parley/core/telemetry";
 import type { Middleware } from "./event.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /**
- * One log line and the metrics of a request: method, route, status, duration; and the request id on every response. The route and not the
- * path: what a client put there stays out of the log.
+ * One log line and the metrics of a request: method, path, status, duration, the trace's and the request's id; and the
+ * request id on every response. The path is the route's, `/v1/conversations/{id}`: what a client put there stays out.
  */
 export function requestLog(
   logger: Pick<Logger, "info" | "appendKeys">,
-  telemetry: Pick<Telemetry, "count">,
+  telemetry: Pick<Telemetry, "count" | "annotate">,
 ): Middleware {
   let startedAt = 0;
   const finish: NonNullable<Middleware["after"]> = ({ event, context, response }) => {
     if (!response) return;
     response.headers = { ...response.headers, "x-request-id": requestIdOf(event, context) };
     const status = response.statusCode ?? 500;
-    const duration = Math.round(performance.now() - startedAt);
+    const { method } = event.requestContext.http;
+    // "POST /v1/messages", or "$default".
+    const path = event.routeKey.split(" ").at(-1) ?? "";
+    const duration = elapsedMs(startedAt);
     telemetry.count("Requests");
     telemetry.count("RequestDuration", duration);
     if (status >= 500) telemetry.count("RequestFailures");
-    logger.info("request", {
-      method: event.requestContext.http.method,
-      route: event.routeKey,
-      status,
-      duration_ms: duration,
-    });
+    else if (status >= 400) telemetry.count("RequestRejections");
+    telemetry.annotate({ method, path, status });
+    // The logger adds `xray_trace_id` and `request_id`.
+    logger.info("request", { method, path, status, duration_ms: duration });
   };
   return {
     before: ({ event, context }) => {

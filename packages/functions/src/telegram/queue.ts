@@ -5,7 +5,14 @@ import { type IncomingUpdate, type Place, placeKey } from "@parley/core/telegram
 const CONNECT_TIMEOUT_MS = 1_000;
 const REQUEST_TIMEOUT_MS = 3_000;
 
-export type QueuedUpdate = { bot: string; update: IncomingUpdate; place: Place; requestId: string };
+export type QueuedUpdate = {
+  bot: string;
+  update: IncomingUpdate;
+  place: Place;
+  requestId: string;
+  /** As in `x-amzn-trace-id`. */
+  traceHeader: string | undefined;
+};
 
 /** The queue's message body. */
 export const queuedBody = z.object({
@@ -30,13 +37,17 @@ export class UpdateQueue {
   }
 
   async send(queued: QueuedUpdate, abortSignal: AbortSignal): Promise<void> {
-    const { bot, update, place } = queued;
+    const { bot, update, place, traceHeader } = queued;
     await this.#client.send(
       new SendMessageCommand({
         QueueUrl: this.#url,
         MessageBody: bodyOf(queued),
         MessageGroupId: `${bot}:${placeKey(place)}`,
         MessageDeduplicationId: `${bot}:${update.update_id}`,
+        // X-Ray links the worker's trace to the one that this request belongs to.
+        ...(traceHeader && {
+          MessageSystemAttributes: { AWSTraceHeader: { DataType: "String", StringValue: traceHeader } },
+        }),
       }),
       { abortSignal },
     );
@@ -55,7 +66,7 @@ export class UpdateQueue {
 }
 
 /** SQS refuses what XML 1.0 does not allow. JSON escapes all of it but these two, which can only be in a string. */
-export const bodyOf = ({ bot, update, requestId }: Omit<QueuedUpdate, "place">) =>
+export const bodyOf = ({ bot, update, requestId }: Pick<QueuedUpdate, "bot" | "update" | "requestId">) =>
   JSON.stringify({ bot, request_id: requestId, update })
     .replaceAll("\ufffe", "\\ufffe")
     .replaceAll("\uffff", "\\uffff");

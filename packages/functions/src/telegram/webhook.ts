@@ -1,6 +1,7 @@
 import { AppError } from "@parley/core/error";
 import { texts } from "@parley/core/telegram/texts";
 import { type IncomingUpdate, type Place, parseUpdate, triage } from "@parley/core/telegram/update";
+import { environment } from "../environment.ts";
 import { depthOf } from "../http/body.ts";
 import { chain } from "../http/chain.ts";
 import type { ApiEvent, ApiResult } from "../http/event.ts";
@@ -42,7 +43,13 @@ export const handler = chain()
       case "queue":
         await queue
           .send(
-            { bot: bot.name, update, place: decision.place, requestId: requestIdOf(event, context) },
+            {
+              bot: bot.name,
+              update,
+              place: decision.place,
+              requestId: requestIdOf(event, context),
+              traceHeader: environment["_X_AMZN_TRACE_ID"],
+            },
             AbortSignal.timeout(Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS)),
           )
           .catch((cause: unknown) => {

@@ -1,13 +1,14 @@
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
-import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { DeliveryPostponedError } from "@parley/core/telegram/delivery";
 import { MAX_ATTEMPTS, type Update } from "@parley/core/telegram/worker";
+import { elapsedMs } from "@parley/core/telemetry";
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import { config } from "../config.ts";
 import { tracing } from "../http/chain.ts";
-import { logger, metrics, telemetry } from "../observability.ts";
+import { metering } from "../metering.ts";
+import { logger, telemetry } from "../observability.ts";
 import { once } from "../once.ts";
 import { queuedBody, UpdateQueue } from "./queue.ts";
 import { workerFor } from "./workers.ts";
@@ -26,7 +27,7 @@ const queue = once(() => new UpdateQueue(config.telegramQueueUrl));
  * are given back, so that order holds.
  */
 export const handler = middy<SQSEvent, SQSBatchResponse, Error, Context>()
-  .use(logMetrics(metrics, { captureColdStartMetric: true }))
+  .use(metering)
   .use(tracing)
   .use(injectLambdaContext(logger, { resetKeys: true }))
   .handler(async ({ Records }, context) => {
@@ -40,16 +41,23 @@ export const handler = middy<SQSEvent, SQSBatchResponse, Error, Context>()
   });
 
 async function answered(record: SQSRecord, context: Context): Promise<boolean> {
-  const receives = Number(record.attributes.ApproximateReceiveCount);
+  const { ApproximateReceiveCount, SentTimestamp, AWSTraceHeader } = record.attributes;
+  const receives = Number(ApproximateReceiveCount);
+  const startedAt = performance.now();
+  telemetry.count("TelegramQueueDelay", Math.max(0, Date.now() - Number(SentTimestamp)));
   try {
     const { bot, request_id, update } = queuedBody.parse(JSON.parse(record.body));
-    logger.appendKeys({ request_id, bot, update_id: update.update_id });
+    // The request that brought the update, and its trace: one search finds both functions' lines.
+    const receiver_trace_id = AWSTraceHeader?.match(/Root=([^;]+)/)?.[1];
+    logger.appendKeys({ request_id, receiver_trace_id, bot, update_id: update.update_id });
     const deadline = new Deadline(context.getRemainingTimeInMillis() - MARGIN_MS);
     await workerFor(bot).handle(update as unknown as Update, receives, deadline);
+    logger.info("update", { receives, duration_ms: elapsedMs(startedAt) });
     return true;
   } catch (error) {
-    if (receives > MAX_ATTEMPTS) telemetry.count("TelegramDeadLetters");
-    logger.error("an update was not answered", { receives, error: error as Error });
+    telemetry.count(receives > MAX_ATTEMPTS ? "TelegramDeadLetters" : "TelegramFailedAttempts");
+    const duration_ms = elapsedMs(startedAt);
+    logger.error("an update was not answered", { receives, duration_ms, error: error as Error });
     await comeBack(record.receiptHandle, backoffOf(error, receives));
     return false;
   }
