@@ -274,6 +274,31 @@ describe("what a message may be", () => {
     expect(queue.peek(QUEUE)).toEqual([]);
   });
 
+  test("the sender's trace header comes with each receive that asks for it, and no other system attribute", async () => {
+    const queue = await open();
+    const QueueUrl = queue.queueUrl(QUEUE);
+    const header = "Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad;Sampled=1";
+    const send = (name: string, id: string) =>
+      queue.client.send(
+        new SendMessageCommand({
+          QueueUrl,
+          MessageBody: id,
+          MessageGroupId: id,
+          MessageDeduplicationId: id,
+          MessageSystemAttributes: { [name]: { DataType: "String", StringValue: header } },
+        }),
+      );
+    await send("AWSTraceHeader", "traced");
+    const [first] = await queue.receive({ visibilityS: 0 });
+    expect(first?.Attributes?.AWSTraceHeader).toBe(header);
+    const [again] = await queue.receive();
+    expect(again?.Attributes).toMatchObject({ AWSTraceHeader: header, ApproximateReceiveCount: "2" });
+    await queue.send("plain");
+    const [plain] = await queue.receive();
+    expect(plain?.Attributes).not.toHaveProperty("AWSTraceHeader");
+    await expect(send("SenderId", "other")).rejects.toMatchObject({ name: "InvalidParameterValue" });
+  });
+
   test("group and deduplication ids are up to 128 printable characters", async () => {
     const queue = await open();
     await queue.send("fits", {

@@ -16,7 +16,8 @@ export const dimensions = {
 } as const;
 
 export type DimensionName = keyof typeof dimensions;
-export type DimensionValue<D extends DimensionName> = (typeof dimensions)[D] extends readonly (infer V extends string)[]
+export type DimensionValue<D extends DimensionName> = (typeof dimensions)[D] extends readonly (infer V extends
+  string)[]
   ? V
   : string;
 
@@ -121,4 +122,10 @@ export const stepDurations = {
   title: "TitleDuration",
 } as const satisfies Record<string, MetricName>;
 
-export type StepName = keyof typeof stepDurations | "chat service" | "model" | `tool ${string}`;
+export type StepName =
+  | keyof typeof stepDurations
+  | "chat service"
+  | "model"
+  | `tool ${string}`
+  | "queue send"
+  | "delivery";

@@ -10,6 +10,7 @@ export async function callModel(
   const dimensions = { model: model.name };
   const startedAt = performance.now();
   telemetry.count("ModelCalls", 1, dimensions);
+  telemetry.annotate(dimensions);
   try {
     const response = await model.respond(request);
     telemetry.count("ModelInputTokens", response.usage.input, dimensions);

@@ -11,7 +11,7 @@ import type { TelegramClient } from "./api.ts";
 import { type Bot, ownerOf } from "./bots.ts";
 import type { ChatState } from "./chat-state.ts";
 import { Delivery } from "./delivery.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Outbox, OutboxEntry } from "./outbox.ts";
 import { plainParts, type RenderedPart, renderMarkdown } from "./render/index.ts";
 import { type Plan, planFor } from "./routing.ts";
 import { texts } from "./texts.ts";
@@ -68,7 +68,7 @@ export class TelegramWorker {
     const id = `telegram:${this.#options.bot.name}:${update.update_id}`;
     // Of an earlier attempt: its words stand, whatever the model would say now.
     const standing = await this.#options.outbox.get(id);
-    if (standing) return this.#deliver(await this.#delivery.deliver(standing, false, deadline), place);
+    if (standing) return this.#deliver(standing, false, place, deadline);
     const exhausted = receives > MAX_ATTEMPTS;
     if (exhausted && (await this.#options.chats.isStopped(place, update.update_id))) return;
     const given = exhausted
@@ -78,16 +78,16 @@ export class TelegramWorker {
       const replyTo = message.chat.type === "private" ? undefined : message.message_id;
       const parts = given.map((part) => ({ ...part, state: "pending" as const }));
       const { entry, created } = await this.#options.outbox.open({ id, place, replyTo, parts });
-      await this.#deliver(await this.#delivery.deliver(entry, created, deadline), place);
+      await this.#deliver(entry, created, place, deadline);
     }
     if (exhausted) throw new PoisonedError(`no answer after ${MAX_ATTEMPTS} attempts`);
   }
 
-  async #deliver(
-    { forbidden, migratedTo }: Awaited<ReturnType<Delivery["deliver"]>>,
-    place: Place,
-  ): Promise<void> {
+  async #deliver(entry: OutboxEntry, ours: boolean, place: Place, deadline: Deadline): Promise<void> {
     const { chats, clock, telemetry } = this.#options;
+    const { forbidden, migratedTo } = await telemetry.step("delivery", () =>
+      this.#delivery.deliver(entry, ours, deadline),
+    );
     if (migratedTo !== undefined) await this.#migrate(place, migratedTo);
     if (!forbidden) return;
     telemetry.count("TelegramForbidden");

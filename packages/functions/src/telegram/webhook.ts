@@ -41,16 +41,18 @@ export const handler = chain()
         logger.info("an update was ignored", { update_id: update.update_id, reason: decision.reason });
         return answer();
       case "queue":
-        await queue
-          .send(
-            {
-              bot: bot.name,
-              update,
-              place: decision.place,
-              requestId: requestIdOf(event, context),
-              traceHeader: environment["_X_AMZN_TRACE_ID"],
-            },
-            AbortSignal.timeout(Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS)),
+        await telemetry
+          .step("queue send", () =>
+            queue.send(
+              {
+                bot: bot.name,
+                update,
+                place: decision.place,
+                requestId: requestIdOf(event, context),
+                traceHeader: environment["_X_AMZN_TRACE_ID"],
+              },
+              AbortSignal.timeout(Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS)),
+            ),
           )
           .catch((cause: unknown) => {
             throw new AppError("unavailable", "The update could not be queued. Send it again.", { cause });

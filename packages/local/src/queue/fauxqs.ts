@@ -24,6 +24,9 @@ export interface Queue {
     originalMessageId?: string;
     originalSequenceNumber?: string | undefined;
   };
+  enqueue(message: StoredMessage): void;
+  /** By receipt handle. */
+  inflightMessages: ReadonlyMap<string, { message: StoredMessage }>;
   recordDeduplication(id: string, messageId: string, sequenceNumber?: string): void;
 }
 

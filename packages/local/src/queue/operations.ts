@@ -1,4 +1,4 @@
-import type { Fields, Queue, Store } from "./fauxqs.ts";
+import type { Fields, Queue, Store, StoredMessage } from "./fauxqs.ts";
 import { actions, SqsError } from "./fauxqs.ts";
 
 /** Answers one request, or throws an `SqsError`. `gone` aborts when nobody waits for the answer any more. */
@@ -37,7 +37,9 @@ export function createOperations(store: Store, timeScale: number): Operations {
         VisibilityTimeout: timeoutS,
       });
       const leftMs = until - performance.now();
-      if (reply["Messages"] !== undefined || leftMs <= 0) return reply;
+      if (reply["Messages"] !== undefined || leftMs <= 0) {
+        return wantsTraceHeader(input) ? withTraceHeaders(queue, reply) : reply;
+      }
       await Promise.race([queue.waitForMessages(leftMs / 1000), hungUp]);
     }
     return {};
@@ -74,7 +76,9 @@ export function createOperations(store: Store, timeScale: number): Operations {
       case "SendMessage":
       case "SendMessageBatch":
         for (const message of [input, ...entriesOf(input)]) checkIds(message);
-        return call(operation, input);
+        return keepTraceHeader(store.getQueue(String(input["QueueUrl"])), input, () =>
+          call(operation, input),
+        );
       case "ChangeMessageVisibility":
         return call(operation, withScaledTimeout(input));
       case "ChangeMessageVisibilityBatch":
@@ -113,6 +117,44 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+/** What X-Ray follows through a queue; fauxqs has no system attributes of a sender's. */
+const traceHeaders = new WeakMap<StoredMessage, string>();
+
+/** `send` puts its message into the queue before it first waits for anything. */
+function keepTraceHeader<T>(queue: Queue | undefined, input: Fields, send: () => T): T {
+  const { AWSTraceHeader: header, ...others } = Object(input["MessageSystemAttributes"]);
+  if (Object.keys(others).length > 0) {
+    throw new SqsError("InvalidParameterValue", "AWSTraceHeader is the only message system attribute.");
+  }
+  if (queue === undefined || header === undefined) return send();
+  const { enqueue } = queue;
+  queue.enqueue = (message) => {
+    traceHeaders.set(message, String(header.StringValue));
+    enqueue.call(queue, message);
+  };
+  try {
+    return send();
+  } finally {
+    queue.enqueue = enqueue;
+  }
+}
+
+function wantsTraceHeader({ AttributeNames = [], MessageSystemAttributeNames = [] }: Fields): boolean {
+  return [AttributeNames, MessageSystemAttributeNames]
+    .flat()
+    .some((name) => /^(?:All|AWSTraceHeader)$/.test(String(name)));
+}
+
+function withTraceHeaders(queue: Queue, reply: Fields): Fields {
+  const messages = (reply["Messages"] ?? []) as { ReceiptHandle: string; Attributes?: Fields }[];
+  for (const message of messages) {
+    const stored = queue.inflightMessages.get(message.ReceiptHandle)?.message;
+    const header = stored && traceHeaders.get(stored);
+    if (header !== undefined) message.Attributes = { ...message.Attributes, AWSTraceHeader: header };
+  }
+  return reply;
 }
 
 /** Deduplication within `windowMs` of the first message of an id; fauxqs has five real minutes and 10,000 ids. */

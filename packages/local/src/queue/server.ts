@@ -68,9 +68,9 @@ const DEDUPLICATION_MS = 5 * 60_000;
  * SQS on 127.0.0.1: fauxqs's queues, in memory, behind a front of ours. Requests are not authenticated.
  *
  * Known to differ from Amazon's: one receive returns at most one message of a group; CreateQueue, StartMessageMoveTask,
- * AWSTraceHeader, DeadLetterQueueSourceArn, ReceiveRequestAttemptId and the retention period do not exist; a message
- * that moves to the dead-letter queue arrives there with one receive too many on its count; deleting by an expired
- * receipt deletes nothing, as there, but is answered as a success.
+ * SendMessageBatch's AWSTraceHeader, DeadLetterQueueSourceArn, ReceiveRequestAttemptId and the retention period do not
+ * exist; a message that moves to the dead-letter queue arrives there with one receive too many on its count; deleting
+ * by an expired receipt deletes nothing, as there, but is answered as a success.
  */
 export async function startQueue(options: QueueServerOptions): Promise<QueueServer> {
   const { queues, port = 0, region = DEFAULT_REGION, timeScale = 1 } = options;
