@@ -1,3 +1,8 @@
+/** CloudWatch's namespace for them, unless `POWERTOOLS_METRICS_NAMESPACE` tells stages of one account apart. */
+export const NAMESPACE = "Parley";
+/** The dimension `service`, which every metric has. */
+export const SERVICE = "parley";
+
 /**
  * The dimensions, each with the values that it may take: few and bounded, for every combination is a metric of its own
  * to CloudWatch, and to its bill. `open` are names out of our own code or settings: the tools on the list, the model
@@ -41,9 +46,9 @@ const withTotal = <T extends Definition>(definition: T) => ({ ...definition, tot
  */
 export const metrics = {
   Requests: counted(),
-  /** Answered with 4xx. */
+  /** Of each request 1 when it was answered with 4xx, else 0: the average is the share. */
   RequestRejections: counted(),
-  /** Answered with 5xx. */
+  /** The same of 5xx. */
   RequestFailures: counted(),
   RequestDuration: timed(),
   AuthenticationFailures: counted(),
@@ -53,6 +58,8 @@ export const metrics = {
 
   Turns: withTotal(counted("platform", "outcome")),
   TurnDuration: withTotal(timed("platform", "outcome")),
+  /** Of each turn 1 when its outcome is `failed`, else 0: the average is the share. */
+  TurnFailures: counted(),
   TurnsReplayed: counted(),
   Sessions: counted("source"),
   SessionLookupDuration: timed(),

@@ -1,11 +1,6 @@
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
-import { metrics as list, type MetricName } from "@parley/core/metrics";
+import { metrics as list, type MetricName, NAMESPACE, SERVICE } from "@parley/core/metrics";
 import { environment } from "./environment.ts";
-
-/** Every line carries it, as the dimension `service`. */
-export const SERVICE = "parley";
-/** Stages that share an account are told apart by it. */
-const NAMESPACE = environment["POWERTOOLS_METRICS_NAMESPACE"] || "Parley";
 
 /**
  * One of Powertools' instances for each combination of dimensions. An EMF line has its dimensions for all of its
@@ -30,7 +25,7 @@ function instanceFor(dimensions: Readonly<Record<string, string>>): Metrics {
   const known = instances.get(key);
   if (known) return known;
   const instance = new Metrics({
-    namespace: NAMESPACE,
+    namespace: environment["POWERTOOLS_METRICS_NAMESPACE"] || NAMESPACE,
     serviceName: SERVICE,
     defaultDimensions: { ...dimensions },
   });

@@ -1,9 +1,9 @@
 import { Logger } from "@aws-lambda-powertools/logger";
 import { isAppError } from "@parley/core/error";
-import { type MetricName, stepDurations } from "@parley/core/metrics";
+import { type MetricName, SERVICE, stepDurations } from "@parley/core/metrics";
 import { type Annotations, elapsedMs, type Telemetry } from "@parley/core/telemetry";
 import { environment } from "./environment.ts";
-import { count, SERVICE } from "./metering.ts";
+import { count } from "./metering.ts";
 
 type Subsegment = { addError(error: Error | string): void; close(): void };
 

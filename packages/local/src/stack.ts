@@ -5,7 +5,7 @@ import type { Gateway, GatewayLog } from "./gateway/server.ts";
 import { startGateway } from "./gateway/server.ts";
 import type { Part, PartSummary } from "./parts.ts";
 import { closeParts, startParts } from "./parts.ts";
-import type { TelegramStack } from "./telegram-stack.ts";
+import type { TelegramOptions, TelegramStack } from "./telegram-stack.ts";
 
 export type StackOptions = {
   /** What they configure is used; what they do not is started here. */
@@ -15,8 +15,8 @@ export type StackOptions = {
   /** The gateway's port; default a free one. */
   port?: number;
   routes?: readonly Route[];
-  /** Whether bots are answered too; default false. */
-  telegram?: boolean;
+  /** Whether bots are answered too; default false. `queueTimeScale` as the queue's own. */
+  telegram?: boolean | { queueTimeScale: number };
   log?: (entry: GatewayLog) => void;
 };
 
@@ -53,7 +53,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   try {
     const { routes = apiRoutes, port = 0, log = () => {} } = options;
-    const telegram = options.telegram ? await telegramOf(options.env) : undefined;
+    const telegram = options.telegram
+      ? await telegramOf(options.env, options.telegram === true ? undefined : options.telegram)
+      : undefined;
     if (telegram) parts.push(...telegram.parts);
     const env = functionEnv(options.env, parts);
     const gateway = await startGateway({ routes, taskRoot: FUNCTIONS, env, port, log });
@@ -82,9 +84,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 /** Loaded where it is asked for: a question on the command line does not wait for it. */
-async function telegramOf(settings: Settings): Promise<TelegramStack> {
+async function telegramOf(settings: Settings, options?: TelegramOptions): Promise<TelegramStack> {
   const { startTelegram } = await import("./telegram-stack.ts");
-  return startTelegram(settings);
+  return startTelegram(settings, options);
 }
 
 function functionEnv(settings: Settings, parts: readonly Part[]): Settings {

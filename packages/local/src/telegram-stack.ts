@@ -10,8 +10,8 @@ import { startPoller } from "./queue/poller.ts";
 import { type QueueServer, startQueue } from "./queue/server.ts";
 import { type BotApi, LOCAL_BOT, startBotApi } from "./telegram/server.ts";
 
-const QUEUE = "telegram-updates.fifo";
-const DEAD_LETTERS = "telegram-updates-dlq.fifo";
+export const QUEUE = "telegram-updates.fifo";
+export const DEAD_LETTERS = "telegram-updates-dlq.fifo";
 const MAX_WORKERS = 4;
 
 export type TelegramStack = {
@@ -29,10 +29,16 @@ export type TelegramStack = {
   }): Promise<TelegramWorkers>;
 };
 
+/** `queueTimeScale`: seconds of the queue in a real one, so that what fails comes back sooner; default 1. */
+export type TelegramOptions = { queueTimeScale?: number };
+
 export type TelegramWorkers = { recycle(): void; close(): Promise<void> };
 
 /** The queue between webhook and worker, and a Telegram of one's own unless TELEGRAM_BOTS names real bots. */
-export async function startTelegram(settings: Settings): Promise<TelegramStack> {
+export async function startTelegram(
+  settings: Settings,
+  { queueTimeScale = 1 }: TelegramOptions = {},
+): Promise<TelegramStack> {
   const bots = settings["TELEGRAM_BOTS"];
   if (bots !== undefined && settings["TELEGRAM_WEBHOOK_SECRET"] === undefined) {
     throw new Error(
@@ -48,6 +54,7 @@ export async function startTelegram(settings: Settings): Promise<TelegramStack> 
         dlq: { name: DEAD_LETTERS, maxReceiveCount: queueSettings.maxReceives },
       },
     ],
+    timeScale: queueTimeScale,
   });
   const botApi = bots === undefined ? await closingOnFailure(queue, startBotApi()) : undefined;
   return {

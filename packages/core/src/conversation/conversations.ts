@@ -296,6 +296,7 @@ export class Conversations {
     const dimensions = { platform, outcome };
     this.#telemetry.count("Turns", 1, dimensions);
     this.#telemetry.count("TurnDuration", elapsedMs(since), dimensions);
+    this.#telemetry.count("TurnFailures", Number(outcome === "failed"));
     this.#telemetry.annotate(dimensions);
   }
 

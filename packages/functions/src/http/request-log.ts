@@ -22,8 +22,8 @@ export function requestLog(
     const duration = elapsedMs(startedAt);
     telemetry.count("Requests");
     telemetry.count("RequestDuration", duration);
-    if (status >= 500) telemetry.count("RequestFailures");
-    else if (status >= 400) telemetry.count("RequestRejections");
+    telemetry.count("RequestFailures", Number(status >= 500));
+    telemetry.count("RequestRejections", Number(status >= 400 && status < 500));
     telemetry.annotate({ method, path, status });
     // The logger adds `xray_trace_id` and `request_id`.
     logger.info("request", { method, path, status, duration_ms: duration });

@@ -1,0 +1,102 @@
+import {
+  type DimensionName,
+  type Dimensions,
+  type MetricName,
+  metrics,
+  SERVICE,
+} from "../packages/core/src/metrics.ts";
+
+/** Seconds; the console takes longer ones where it shows more than a few hours. */
+export const PERIOD_S = 60;
+
+/** What dashboard and alarms have to know of a deployment; names as AWS has them. */
+export type Deployment = {
+  /** "production", "dev"... */
+  stage: string;
+  region: string;
+  /** Of the product's own metrics, as the functions are told by `POWERTOOLS_METRICS_NAMESPACE`. */
+  namespace: string;
+  apiId: string;
+  /** By their names in the code: "start-conversation", "telegram-worker"... */
+  functions: Readonly<Record<string, string>>;
+  table: string;
+  queue: string;
+  deadLetterQueue: string;
+  /** `OPENAI_MODEL`. */
+  model: string;
+  /** US dollars for a million tokens; undefined when nobody knows. */
+  price: Price | undefined;
+};
+
+export type Price = { input: number; cached: number; output: number };
+
+export type Metric = { namespace: string; name: string; dimensions: Readonly<Record<string, string>> };
+
+/** A metric that is emitted without its dimensions may be read without them, others not. */
+type Chosen<M extends MetricName> = (typeof metrics)[M] extends { dimensions: readonly [] } | { total: true }
+  ? [dimensions?: Dimensions<M>]
+  : [dimensions: Dimensions<M>];
+
+/** A metric of the list: another name, or other dimensions than the code gives it, does not compile. */
+export function own<M extends MetricName>(
+  { namespace }: Pick<Deployment, "namespace">,
+  name: M,
+  ...[dimensions]: Chosen<M>
+): Metric {
+  return { namespace, name, dimensions: { service: SERVICE, ...dimensions } };
+}
+
+type Divided = {
+  [M in MetricName]: (typeof metrics)[M]["dimensions"] extends readonly [] ? never : M;
+}[MetricName];
+
+/** A metric of the list by each value that one of its dimensions has, whatever they turn out to be. */
+export function each<M extends Divided>(
+  { namespace }: Pick<Deployment, "namespace">,
+  name: M,
+  stat: string,
+  periodS = PERIOD_S,
+): { search: string; label: string } {
+  const names: readonly DimensionName[] = metrics[name].dimensions;
+  const schema = [`"${namespace}"`, "service", ...names].join(",");
+  return {
+    search: `SEARCH('{${schema}} MetricName="${name}" service="${SERVICE}"', '${stat}', ${periodS})`,
+    label: names.map((dimension) => `\${PROP('Dim.${dimension}')}`).join(" "),
+  };
+}
+
+/** What AWS itself measures, as far as we look at it, with the dimensions that it is measured by. */
+const awsMetrics = {
+  "AWS/ApiGateway": { names: ["Count", "4xx", "5xx", "Latency"], dimensions: ["ApiId"] },
+  "AWS/Lambda": {
+    names: ["Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"],
+    dimensions: ["FunctionName"],
+  },
+  "AWS/SQS": {
+    names: [
+      "ApproximateAgeOfOldestMessage",
+      "ApproximateNumberOfMessagesVisible",
+      "ApproximateNumberOfMessagesNotVisible",
+    ],
+    dimensions: ["QueueName"],
+  },
+  "AWS/DynamoDB": {
+    names: [
+      "ReadThrottleEvents",
+      "WriteThrottleEvents",
+      "ConsumedReadCapacityUnits",
+      "ConsumedWriteCapacityUnits",
+    ],
+    dimensions: ["TableName"],
+  },
+} as const;
+
+type AwsMetrics = typeof awsMetrics;
+
+export function aws<N extends keyof AwsMetrics>(
+  namespace: N,
+  name: AwsMetrics[N]["names"][number],
+  value: string,
+): Metric {
+  return { namespace, name, dimensions: { [awsMetrics[namespace].dimensions[0]]: value } };
+}
