@@ -1,14 +1,17 @@
-import { costOf } from "./dashboard.ts";
+import { costOf } from "./lines.ts";
 import { aws, type Deployment, type Metric, own } from "./metrics.ts";
 
 /** A metric, or an expression over the others; the last of an alarm is what is compared. */
-export type AlarmQuery = { id: string } & ({ metric: Metric; stat: string } | { expression: string });
+export type AlarmQuery<Name = string> = { id: string } & (
+  | { metric: Metric<Name>; stat: string }
+  | { expression: string }
+);
 
-export type Alarm = {
+export type Alarm<Name = string> = {
   name: string;
   /** What has happened, in the mail's words. */
   meaning: string;
-  queries: AlarmQuery[];
+  queries: AlarmQuery<Name>[];
   threshold: number;
   periodS: number;
   /** So many periods must be over the threshold, of so many. */
@@ -17,7 +20,7 @@ export type Alarm = {
 };
 
 export type AlarmSettings = {
-  /** US dollars of model tokens an hour that are to raise an alarm; none without it, or without a price. */
+  /** US dollars of model tokens an hour that are to raise an alarm; there is none without it. */
   modelUsdPerHour?: number | undefined;
 };
 
@@ -36,11 +39,14 @@ const MAX_METRICS = 10;
  * All alarms; each is over its threshold when something has to be done, and its entry in the README's runbook
  * (`#name`) says what. Missing data is no breach: what does not happen is not emitted.
  */
-export function alarms(deployment: Deployment, settings: AlarmSettings = {}): Alarm[] {
+export function alarms<Name>(deployment: Deployment<Name>, settings: AlarmSettings = {}): Alarm<Name>[] {
   const { apiId, table, queue, deadLetterQueue, price, model } = deployment;
   const fiveMinutes = { periodS: 300, datapoints: 1, periods: 1 };
   const atOnce = { periodS: 60, datapoints: 1, periods: 1 };
-  const usdPerHour = price && settings.modelUsdPerHour;
+  const usdPerHour = settings.modelUsdPerHour;
+  if (usdPerHour !== undefined && !price) {
+    throw new Error(`ALARM_MODEL_USD_PER_HOUR is set, but nobody knows what ${model} costs: set MODEL_PRICE`);
+  }
   return [
     {
       name: "error-rate",
@@ -132,17 +138,7 @@ export function alarms(deployment: Deployment, settings: AlarmSettings = {}): Al
       threshold: TURNED_AWAY,
       ...fiveMinutes,
     },
-    {
-      name: "table-throttles",
-      meaning: "DynamoDB throttled reads or writes of the conversations' table.",
-      queries: [
-        { id: "reads", metric: aws("AWS/DynamoDB", "ReadThrottleEvents", table), stat: "Sum" },
-        { id: "writes", metric: aws("AWS/DynamoDB", "WriteThrottleEvents", table), stat: "Sum" },
-        { id: "throttled", expression: "FILL(reads, 0) + FILL(writes, 0)" },
-      ],
-      threshold: 0,
-      ...fiveMinutes,
-    },
+    ...(table === undefined ? [] : [tableThrottles(table)]),
     ...(usdPerHour
       ? [
           {
@@ -164,19 +160,18 @@ export function alarms(deployment: Deployment, settings: AlarmSettings = {}): Al
   ];
 }
 
-function functionThrottles({ functions }: Deployment): Alarm[] {
-  const names = Object.keys(functions);
+function functionThrottles<Name>({ functions }: Deployment<Name>): Alarm<Name>[] {
+  const entries = Object.entries(functions);
   const groups = {
-    api: names.filter((name) => !name.startsWith("telegram-")),
-    telegram: names.filter((name) => name.startsWith("telegram-")),
+    api: entries.filter(([name]) => !name.startsWith("telegram-")),
+    telegram: entries.filter(([name]) => name.startsWith("telegram-")),
   };
   return Object.entries(groups)
     .filter(([, group]) => group.length > 0)
-    .map(([group, members]): Alarm => {
+    .map(([group, members]): Alarm<Name> => {
       if (members.length > MAX_METRICS) throw new Error(`an alarm cannot watch ${members.length} functions`);
-      const queries = members.map((name, at): AlarmQuery => {
-        const metric = aws("AWS/Lambda", "Throttles", functions[name] ?? name);
-        return { id: `f${at}`, metric, stat: "Sum" };
+      const queries = members.map(([, deployed], at): AlarmQuery<Name> => {
+        return { id: `f${at}`, metric: aws("AWS/Lambda", "Throttles", deployed), stat: "Sum" };
       });
       const filled = queries.map(({ id }) => `FILL(${id}, 0)`).join(", ");
       return {
@@ -190,3 +185,17 @@ function functionThrottles({ functions }: Deployment): Alarm[] {
       };
     });
 }
+
+const tableThrottles = <Name>(table: Name): Alarm<Name> => ({
+  name: "table-throttles",
+  meaning: "DynamoDB throttled reads or writes of the conversations' table.",
+  queries: [
+    { id: "reads", metric: aws("AWS/DynamoDB", "ReadThrottleEvents", table), stat: "Sum" },
+    { id: "writes", metric: aws("AWS/DynamoDB", "WriteThrottleEvents", table), stat: "Sum" },
+    { id: "throttled", expression: "FILL(reads, 0) + FILL(writes, 0)" },
+  ],
+  threshold: 0,
+  periodS: 300,
+  datapoints: 1,
+  periods: 1,
+});

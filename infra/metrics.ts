@@ -3,25 +3,27 @@ import {
   type Dimensions,
   type MetricName,
   metrics,
+  NAMESPACE,
   SERVICE,
 } from "../packages/core/src/metrics.ts";
 
-/** Seconds; the console takes longer ones where it shows more than a few hours. */
-export const PERIOD_S = 60;
+/** What the functions are told by `POWERTOOLS_METRICS_NAMESPACE`: stages may share an account. */
+export const namespaceOf = (stage: string) => `${NAMESPACE}/${stage}`;
 
-/** What dashboard and alarms have to know of a deployment; names as AWS has them. */
-export type Deployment = {
+/** What dashboard and alarms have to know of a deployment. `Name` is a name that AWS has given: known, or known later. */
+export type Deployment<Name = string> = {
   /** "production", "dev"... */
   stage: string;
   region: string;
-  /** Of the product's own metrics, as the functions are told by `POWERTOOLS_METRICS_NAMESPACE`. */
+  /** Of the product's own metrics. */
   namespace: string;
-  apiId: string;
+  apiId: Name;
   /** By their names in the code: "start-conversation", "telegram-worker"... */
-  functions: Readonly<Record<string, string>>;
-  table: string;
-  queue: string;
-  deadLetterQueue: string;
+  functions: Readonly<Record<string, Name>>;
+  /** None where MongoDB keeps the conversations. */
+  table: Name | undefined;
+  queue: Name;
+  deadLetterQueue: Name;
   /** `OPENAI_MODEL`. */
   model: string;
   /** US dollars for a million tokens; undefined when nobody knows. */
@@ -30,7 +32,11 @@ export type Deployment = {
 
 export type Price = { input: number; cached: number; output: number };
 
-export type Metric = { namespace: string; name: string; dimensions: Readonly<Record<string, string>> };
+export type Metric<Name = string> = {
+  namespace: string;
+  name: string;
+  dimensions: Readonly<Record<string, string | Name>>;
+};
 
 /** A metric that is emitted without its dimensions may be read without them, others not. */
 type Chosen<M extends MetricName> = (typeof metrics)[M] extends { dimensions: readonly [] } | { total: true }
@@ -55,12 +61,11 @@ export function each<M extends Divided>(
   { namespace }: Pick<Deployment, "namespace">,
   name: M,
   stat: string,
-  periodS = PERIOD_S,
 ): { search: string; label: string } {
   const names: readonly DimensionName[] = metrics[name].dimensions;
   const schema = [`"${namespace}"`, "service", ...names].join(",");
   return {
-    search: `SEARCH('{${schema}} MetricName="${name}" service="${SERVICE}"', '${stat}', ${periodS})`,
+    search: `SEARCH('{${schema}} MetricName="${name}" service="${SERVICE}"', '${stat}')`,
     label: names.map((dimension) => `\${PROP('Dim.${dimension}')}`).join(" "),
   };
 }
@@ -93,10 +98,10 @@ const awsMetrics = {
 
 type AwsMetrics = typeof awsMetrics;
 
-export function aws<N extends keyof AwsMetrics>(
+export function aws<N extends keyof AwsMetrics, Name>(
   namespace: N,
   name: AwsMetrics[N]["names"][number],
-  value: string,
-): Metric {
+  value: Name,
+): Metric<Name> {
   return { namespace, name, dimensions: { [awsMetrics[namespace].dimensions[0]]: value } };
 }

@@ -1,4 +1,4 @@
-import { type Metric, PERIOD_S } from "./metrics.ts";
+import type { Metric } from "./metrics.ts";
 
 /** One line of a graph; `id` names it for expressions, and `hidden` keeps it for them alone. */
 export type Line = {
@@ -45,6 +45,8 @@ export type DashboardBody = { start: string; periodOverride: "auto" | "inherit";
 type Loose<W> = W extends unknown ? Omit<W, keyof Place> : never;
 export type Block = Loose<Widget>;
 
+/** Seconds; the console takes longer ones where it shows more than a few hours. */
+const PERIOD_S = 60;
 const COLUMNS = 24;
 
 /** Rows of blocks that share the width of 24 columns, from top to bottom. */
@@ -116,7 +118,7 @@ export const number = (region: string) =>
 function entryOf({ id, label, color, hidden, right, ...source }: Line): MetricEntry {
   const options: MetricOptions = {
     ...(id && { id }),
-    label,
+    ...(label && { label }),
     ...(color && { color }),
     ...(hidden && { visible: false }),
     ...(right && { yAxis: "right" as const }),

@@ -30,6 +30,19 @@ export async function load(stack: Observed, seconds: number, tell: Tell): Promis
   await Promise.all(work.map((one) => one.catch(unlessOver(over))));
 }
 
+/** Functions that have run before: what follows is not a story of cold starts. */
+export async function warmUp(stack: Observed): Promise<void> {
+  const session = (nth: number) => ({ platform: "api", user_id: "first", chat_id: `first-${nth}` });
+  await Promise.all([
+    ...[1, 2, 3].map((nth) =>
+      call(stack, "POST", "/v1/messages", { message: "Hello!", session_metadata: session(nth) }),
+    ),
+    call(stack, "GET", "/v1/conversations"),
+    call(stack, "GET", "/v1/conversations/conv_none"),
+    ...[1, 2, 3].map(async () => onTelegram(stack, "send", { ...(await newChat(stack)), text: "Hello!" })),
+  ]);
+}
+
 const unlessOver = (over: AbortSignal) => (error: unknown) => {
   if (!over.aborted) throw error;
 };
@@ -127,7 +140,7 @@ async function troubles(stack: Observed, at: (share: number) => Promise<unknown>
     [0.52, "/stop, in the middle of an answer", () => stopped(stack)],
     [0.6, "Redis is gone", () => redis.stop()],
     [0.68, "Redis is back", () => redis.start()],
-    [0.74, "the model fails now and then", () => model.inject({ status: 500, times: 14 })],
+    [0.74, "the model fails now and then", () => model.inject({ status: 500, times: 30 })],
     [0.82, "the model is slow", () => model.inject({ delayMs: 1_400, times: 40 })],
   ];
   let now = 0;

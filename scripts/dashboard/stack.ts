@@ -45,11 +45,10 @@ export async function startObserved() {
       WEATHER_API_KEY: "simulated",
       UPSTASH_REDIS_REST_URL: redis.url,
       UPSTASH_REDIS_REST_TOKEN: redis.token,
-      REDIS_TIMEOUT_MS: "300",
       CIRCUIT_BREAKER_COOLDOWN_SECONDS: "5",
       RETRY_BASE_DELAY_MS: "150",
-      API_RATE_LIMIT_RPS: "25",
-      API_RATE_LIMIT_BURST: "40",
+      API_RATE_LIMIT_RPS: "8",
+      API_RATE_LIMIT_BURST: "16",
       OPENAI_TIMEOUT_MS: "8000",
     },
   });

@@ -92,7 +92,7 @@ export const metrics = {
   RedisUnavailable: counted(),
 
   TelegramUpdates: counted("action"),
-  /** From the receiver's sending an update to the worker's beginning with it, earlier attempts included. */
+  /** From the receiver's sending an update to the worker's first attempt. */
   TelegramQueueDelay: timed(),
   TelegramSends: counted(),
   TelegramUncertainSends: counted(),

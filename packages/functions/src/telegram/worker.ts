@@ -44,7 +44,8 @@ async function answered(record: SQSRecord, context: Context): Promise<boolean> {
   const { ApproximateReceiveCount, SentTimestamp, AWSTraceHeader } = record.attributes;
   const receives = Number(ApproximateReceiveCount);
   const startedAt = performance.now();
-  telemetry.count("TelegramQueueDelay", Math.max(0, Date.now() - Number(SentTimestamp)));
+  // A later attempt has waited because the one before it failed.
+  if (receives === 1) telemetry.count("TelegramQueueDelay", Math.max(0, Date.now() - Number(SentTimestamp)));
   try {
     const { bot, request_id, update } = queuedBody.parse(JSON.parse(record.body));
     // The request that brought the update, and its trace: one search finds both functions' lines.

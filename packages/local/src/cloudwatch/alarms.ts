@@ -26,7 +26,7 @@ export function alarmState(
   const missing = queries.flatMap(({ selected }) => (selected && !store.has(selected) ? [selected] : []));
   const foreign = missing.find(({ namespace }) => namespace.startsWith("AWS/"));
   if (foreign && missing.length === queries.filter(({ selected }) => selected).length) {
-    return { state: "unknown", note: "measured by AWS" };
+    return { state: "unknown", note: "AWS" };
   }
   const range = { start, periodMs: (end - start) / periods, count: periods };
   const scope = scopeOf(queries, store, range);

@@ -24,7 +24,7 @@ const PALETTE = [
 ];
 const INK = { axis: "#5b6472", grid: "#e6e9ee", limit: "#c0362c" };
 const MARGIN = { top: 16, right: 10, bottom: 20, left: 46 };
-const X_TICKS = 4;
+const X_TICK_WIDTH = 95;
 const Y_TICKS = 4;
 
 export const colorOf = ({ color }: Pick<DrawnLine, "color">, at: number): string =>
@@ -90,9 +90,10 @@ function grid(ticks: readonly number[], y: (value: number) => number, width: num
 }
 
 function timeAxis({ start, periodMs, count }: Range, plotWidth: number, height: number): string {
-  return Array.from({ length: X_TICKS + 1 }, (_, at) => {
-    const share = at / X_TICKS;
-    const anchor = at === 0 ? "start" : at === X_TICKS ? "end" : "middle";
+  const ticks = Math.max(1, Math.floor(plotWidth / X_TICK_WIDTH));
+  return Array.from({ length: ticks + 1 }, (_, at) => {
+    const share = at / ticks;
+    const anchor = at === 0 ? "start" : at === ticks ? "end" : "middle";
     const time = new Date(start + share * periodMs * count).toISOString().slice(11, 19);
     return `<text x="${round(MARGIN.left + share * plotWidth)}" y="${height - 5}" class="tick" text-anchor="${anchor}">${time}</text>`;
   }).join("");

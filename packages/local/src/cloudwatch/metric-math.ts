@@ -16,7 +16,7 @@ export function evaluate(expression: string, scope: Scope): Series[] {
   const parser = new Parser(tokens, scope);
   const value = parser.comparison();
   parser.end();
-  if (typeof value === "number") return [{ values: scope.range ? fill(scope.range.count, value) : [] }];
+  if (typeof value === "number") return [{ values: fill(scope.range.count, value) }];
   return Array.isArray(value) ? value : [value];
 }
 

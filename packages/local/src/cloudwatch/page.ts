@@ -45,14 +45,15 @@ main{position:relative;margin:0 auto}
 .widget{position:absolute;overflow:hidden}
 .card{background:#fff;border:1px solid #dfe3ea;border-radius:6px;padding:8px 10px 4px}
 .card h3{margin:0;font-size:13px;font-weight:600;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
-.text{padding:10px 4px 0}
+.text{padding:0 4px 8px;display:flex;flex-direction:column;justify-content:flex-end}
 .text h1{margin:0 0 2px;font-size:22px}.text h2{margin:4px 0 2px;font-size:17px}.text h3{margin:0;font-size:13px}
 .text p{margin:0;color:#3c4657}
 code{background:#e9edf3;border-radius:3px;padding:0 3px;font-size:12px}
 .unit,.tick{font-size:10.5px;fill:#5b6472}
 .legend{display:flex;flex-wrap:wrap;gap:0 12px;height:${LEGEND - 4}px;overflow:hidden;align-content:flex-start;font-size:11.5px;line-height:17px;color:#3c4657}
 .legend i{display:inline-block;width:9px;height:9px;border-radius:2px;margin-right:5px}
-.number{font-size:30px;font-weight:650;line-height:1.15;letter-spacing:-.01em}
+.numbers{display:flex;height:calc(100% - 24px);align-items:center;gap:18px}
+.number{font-size:32px;font-weight:650;line-height:1.15;letter-spacing:-.01em}
 .number small{font-size:12px;font-weight:400;color:#5b6472;margin-left:6px;letter-spacing:0}
 .empty{display:flex;align-items:center;justify-content:center;height:calc(100% - 30px);color:#8b95a5;text-align:center;padding:0 14px}
 .alarms{display:flex;flex-wrap:wrap;gap:6px 8px;padding-top:6px}
@@ -112,14 +113,14 @@ function alarmList(arns: readonly string[], { alarmStates }: PageOptions): strin
     const name = arn.split(":").at(-1) ?? arn;
     const { state, note } = alarmStates.get(arn) ?? { state: "unknown", note: "" };
     const style = state === "alarm" ? "alarm raised" : `alarm ${state}`;
-    return `<span class="${style}">${escapeXml(name)}${note ? `: ${escapeXml(note)}` : ""}</span>`;
+    return `<span class="${style}">${escapeXml(name)}${note ? ` (${escapeXml(note)})` : ""}</span>`;
   });
   return `<div class="alarms">${chips.join("")}</div>`;
 }
 
 function singleValue({ metrics = [] }: Properties, { store, range }: PageOptions): string {
   const whole = { start: range.start, periodMs: range.periodMs * range.count, count: 1 };
-  return linesOf(metrics, store, whole)
+  const numbers = linesOf(metrics, store, whole)
     .map(({ label, values, color }) => {
       const [value] = values;
       const shown = value === undefined ? "–" : short(value);
@@ -127,6 +128,7 @@ function singleValue({ metrics = [] }: Properties, { store, range }: PageOptions
       return `<div class="number"${style}>${shown}<small>${escapeXml(label)}</small></div>`;
     })
     .join("");
+  return `<div class="numbers">${numbers}</div>`;
 }
 
 function timeSeries({ width, height, properties }: PageWidget, { store, range }: PageOptions): string {
