@@ -1,10 +1,7 @@
 import { type Alarm, alarms } from "./alarms.ts";
 import { dashboardBody } from "./dashboard.ts";
 import { type Deployment, namespaceOf } from "./metrics.ts";
-import { priceOf } from "./prices.ts";
-
-/** As packages/core/src/config.ts has it. */
-export const DEFAULT_MODEL = "gpt-5.4-mini";
+import { DEFAULT_MODEL, priceOf } from "./prices.ts";
 
 export type Observed = {
   api: sst.aws.ApiGatewayV2;

@@ -1,5 +1,8 @@
 import type { Price } from "./metrics.ts";
 
+/** As packages/core/src/config.ts has it. */
+export const DEFAULT_MODEL = "gpt-5.4-mini";
+
 /**
  * US dollars for a million tokens, standard tier, short context: OpenAI's list in November 2026
  * (https://developers.openai.com/api/docs/pricing). `MODEL_PRICE` takes precedence.

@@ -14,7 +14,7 @@ import { DEAD_LETTERS, QUEUE } from "@parley/local/telegram-stack";
 import { alarms } from "../infra/alarms.ts";
 import { dashboardBody } from "../infra/dashboard.ts";
 import type { Deployment } from "../infra/metrics.ts";
-import { priceOf } from "../infra/prices.ts";
+import { DEFAULT_MODEL, priceOf } from "../infra/prices.ts";
 import { findBrowser, startBrowser } from "../tests/support/browser.ts";
 import { load, warmUp } from "./dashboard/load.ts";
 import { API_ID, startObserved } from "./dashboard/stack.ts";
@@ -40,7 +40,6 @@ const options = {
   help: { type: "boolean", short: "h" },
 } as const;
 
-const MODEL = "gpt-5.4-mini";
 /** The names that things have on this machine. */
 const DEPLOYMENT: Deployment = {
   stage: "on this machine",
@@ -53,8 +52,8 @@ const DEPLOYMENT: Deployment = {
   table: "parley",
   queue: QUEUE,
   deadLetterQueue: DEAD_LETTERS,
-  model: MODEL,
-  price: priceOf(MODEL),
+  model: DEFAULT_MODEL,
+  price: priceOf(DEFAULT_MODEL),
 };
 /** Points of a graph, about. */
 const POINTS = 45;
