@@ -45,7 +45,7 @@ const summary: Section = (deployment, alarmArns) => {
           },
           { expression: "100 * rate", label: "% answered 5xx", color: COLOR.bad },
         ]),
-        sum("Turns", "messages answered or failed", own(deployment, "Turns")),
+        sum("Turns", "messages", own(deployment, "Turns")),
         show("Turns failed", [
           hidden("rate", own(deployment, "TurnFailures"), "Average"),
           { expression: "100 * rate", label: "% without an answer", color: COLOR.bad },
@@ -55,7 +55,7 @@ const summary: Section = (deployment, alarmArns) => {
           { expression: "p99 / 1000", label: "s or longer" },
         ]),
         deployment.price
-          ? show("Cost of the model", [
+          ? show("Spent on the model", [
               ...tokenLines(deployment),
               { expression: costOf(deployment), label: "US$ of tokens" },
             ])
@@ -103,8 +103,8 @@ const requests: Section = (deployment) => {
             hidden("failed", own(deployment, "RequestFailures"), "Average"),
             hidden("api", count, "Sum"),
             hidden("api5xx", aws("AWS/ApiGateway", "5xx", apiId), "Sum"),
-            { expression: "100 * failed", label: "5xx of ours", color: COLOR.bad },
             { expression: "100 * FILL(api5xx, 0) / api", label: "5xx at API Gateway", color: COLOR.calm },
+            { expression: "100 * failed", label: "5xx of ours", color: COLOR.bad },
           ],
           { unit: "%", limit: { label: "alarm", value: 5 } },
         ),

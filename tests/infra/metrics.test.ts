@@ -1,5 +1,4 @@
 import { type DimensionName, dimensions, type MetricName, metrics, SERVICE } from "@parley/core/metrics";
-import { routes } from "@parley/functions/api/routes";
 import { alarmState } from "@parley/local/cloudwatch/alarms";
 import { queryOf } from "@parley/local/cloudwatch/dashboard";
 import { type Datum, dataOf, parseEmf } from "@parley/local/cloudwatch/emf";
@@ -8,25 +7,10 @@ import { MetricStore, type Selected } from "@parley/local/cloudwatch/store";
 import { beforeAll, describe, expect, test } from "vitest";
 import { alarms } from "../../infra/alarms.ts";
 import { dashboardBody } from "../../infra/dashboard.ts";
-import { type Deployment, namespaceOf } from "../../infra/metrics.ts";
-import { DEFAULT_MODEL, priceOf } from "../../infra/prices.ts";
+import { DEFAULT_MODEL } from "../../infra/prices.ts";
+import { DEPLOYMENT } from "../support/deployment-names.ts";
 import { emfProblems } from "../support/emf-schema.ts";
 import { everyPath } from "../support/every-path.ts";
-
-/** So many functions, two of them of Telegram, on a stage of its own. */
-const FUNCTIONS = [...new Set(routes.map(({ name }) => name)), "telegram-worker"];
-const DEPLOYMENT: Deployment = {
-  stage: "test",
-  region: "eu-central-1",
-  namespace: namespaceOf("test"),
-  apiId: "a1b2c3",
-  functions: Object.fromEntries(FUNCTIONS.map((name) => [name, `parley-test-${name}`])),
-  table: "parley-test-table",
-  queue: "parley-test-updates.fifo",
-  deadLetterQueue: "parley-test-dead.fifo",
-  model: DEFAULT_MODEL,
-  price: priceOf(DEFAULT_MODEL),
-};
 
 /** Counted and shown nowhere, each for a reason. */
 const NOT_SHOWN: ReadonlySet<MetricName> = new Set([]);

@@ -8,7 +8,7 @@ type Value = number | Series | Series[];
 export type Scope = { range: Range; store: MetricStore; series: (id: string) => Series | undefined };
 
 /**
- * Evaluates a CloudWatch metric math expression: arithmetic, comparisons, `&&` and `||`, lists, and SUM, AVG, MAX, MIN,
+ * Evaluates a CloudWatch metric math expression: arithmetic, comparisons, lists, and SUM, AVG, MAX, MIN,
  * FILL, IF, PERIOD and SEARCH. As there, a point has no value where an operand has none. @throws for anything else
  */
 export function evaluate(expression: string, scope: Scope): Series[] {
@@ -20,8 +20,7 @@ export function evaluate(expression: string, scope: Scope): Series[] {
   return Array.isArray(value) ? value : [value];
 }
 
-const TOKEN =
-  /\s*(?:(\d+(?:\.\d+)?(?:e-?\d+)?)|([A-Za-z_]\w*)|'([^']*)'|(>=|<=|==|!=|&&|\|\||[-+*/()<>[\],]))/y;
+const TOKEN = /\s*(?:(\d+(?:\.\d+)?(?:e-?\d+)?)|([A-Za-z_]\w*)|'([^']*)'|(>=|<=|==|!=|[-+*/()<>[\],]))/y;
 type Token = { type: "number" | "name" | "text" | "sign"; text: string };
 
 function tokenise(expression: string): Token[] {
@@ -48,8 +47,6 @@ const COMPARISONS: Readonly<Record<string, (a: number, b: number) => number>> = 
   "<=": (a, b) => Number(a <= b),
   "==": (a, b) => Number(a === b),
   "!=": (a, b) => Number(a !== b),
-  "&&": (a, b) => Number(a !== 0 && b !== 0),
-  "||": (a, b) => Number(a !== 0 || b !== 0),
 };
 const SUMS: typeof COMPARISONS = { "+": (a, b) => a + b, "-": (a, b) => a - b };
 const PRODUCTS: typeof COMPARISONS = { "*": (a, b) => a * b, "/": (a, b) => (b === 0 ? Number.NaN : a / b) };
