@@ -2,6 +2,7 @@ import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { nodejs } from "./bundle.ts";
 import { deployment } from "./deployment.ts";
+import { namespaceOf } from "./metrics.ts";
 import { stageOf } from "./stages.ts";
 
 const stage = stageOf($app.stage);
@@ -34,6 +35,7 @@ export function lambda(name: string, entry: string, needs: Needs = {}): sst.aws.
     permissions: stage.tracing ? [...permissions, mayTrace] : permissions,
     environment: {
       PARLEY_VERSION: deployment.version,
+      POWERTOOLS_METRICS_NAMESPACE: namespaceOf($app.stage),
       POWERTOOLS_TRACE_ENABLED: String(stage.tracing),
       ...stage.settings,
       ...environment,

@@ -9,9 +9,6 @@ type Subsegment = { addError(error: Error | string): void; close(): void };
 
 export const logger = new Logger({ serviceName: SERVICE });
 
-// What was thrown may repeat what a user wrote: a trace gets its kind (see `step`), the log has the rest.
-environment["POWERTOOLS_TRACER_CAPTURE_ERROR"] ??= "false";
-
 /** The X-Ray SDK is the heaviest import of the edge: loaded only where tracing is asked for. */
 export const tracer =
   environment["POWERTOOLS_TRACE_ENABLED"] === "true"

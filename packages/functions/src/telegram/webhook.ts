@@ -1,7 +1,7 @@
 import { AppError } from "@parley/core/error";
 import { texts } from "@parley/core/telegram/texts";
 import { type IncomingUpdate, type Place, parseUpdate, triage } from "@parley/core/telegram/update";
-import { environment } from "../environment.ts";
+import { traceHeader } from "../environment.ts";
 import { depthOf } from "../http/body.ts";
 import { chain } from "../http/chain.ts";
 import type { ApiEvent, ApiResult } from "../http/event.ts";
@@ -49,7 +49,7 @@ export const handler = chain()
                 update,
                 place: decision.place,
                 requestId: requestIdOf(event, context),
-                traceHeader: environment["_X_AMZN_TRACE_ID"],
+                traceHeader: traceHeader(),
               },
               AbortSignal.timeout(Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS)),
             ),
