@@ -25,7 +25,7 @@ export async function load(stack: Observed, seconds: number, tell: Tell): Promis
     ...["api", "api", "cli", "kiosk"].map((platform, nth) => visitor(stack, platform, nth, over)),
     mistakes(stack, over),
     chats(stack, over),
-    troubles(stack, at, tell),
+    troubles(stack, seconds, at, tell),
   ];
   await Promise.all(work.map((one) => one.catch(unlessOver(over))));
 }
@@ -125,16 +125,30 @@ async function chats(stack: Observed, over: AbortSignal): Promise<void> {
 }
 
 /** One thing after the other, each at its share of the time. */
-async function troubles(stack: Observed, at: (share: number) => Promise<unknown>, tell: Tell): Promise<void> {
+async function troubles(
+  stack: Observed,
+  seconds: number,
+  at: (share: number) => Promise<unknown>,
+  tell: Tell,
+): Promise<void> {
   const { model, weather, redis } = stack;
   const weatherIs = (fault: Parameters<typeof weather.inject>[0]) => {
     weather.reset();
     weather.inject(fault);
   };
+  let travelling: Promise<void> | undefined;
   const plan: [number, string, () => unknown][] = [
     [0.08, "Telegram loses answers", () => telegramTroubles(stack)],
     [0.15, "a message that nobody can answer", () => poison(stack)],
     [0.22, "the weather provider is down", () => weatherIs({ status: 503 })],
+    [
+      0.23,
+      "somebody asks for places that no cache has",
+      () => {
+        // Until after the provider is back.
+        travelling = traveller(stack, 0.24 * seconds);
+      },
+    ],
     [0.42, "the weather provider is back", () => weatherIs(USUAL_WEATHER)],
     [0.46, "somebody asks far too often", () => burst(stack)],
     [0.52, "/stop, in the middle of an answer", () => stopped(stack)],
@@ -150,6 +164,7 @@ async function troubles(stack: Observed, at: (share: number) => Promise<unknown>
     tell(what);
     await begin();
   }
+  await travelling;
 }
 
 async function telegramTroubles(stack: Observed): Promise<void> {
@@ -172,6 +187,23 @@ async function poison(stack: Observed): Promise<void> {
   const text = "Please say the word xyzzy.";
   stack.model.inject({ status: 500, bodyIncludes: text });
   await onTelegram(stack, "send", { ...(await newChat(stack)), text });
+}
+
+const FAR_AWAY =
+  "Cairo Lima Rome Madrid Vienna Sydney Toronto Dublin Athens Prague Seoul Dakar Boston Chicago Porto Helsinki".split(
+    " ",
+  );
+
+/** From one place to the next, for `seconds`. */
+async function traveller(stack: Observed, seconds: number): Promise<void> {
+  const session_metadata = { platform: "api", user_id: "traveller", chat_id: "traveller" };
+  for (const city of FAR_AWAY) {
+    await sleep((seconds * 1_000) / FAR_AWAY.length);
+    await call(stack, "POST", "/v1/messages", {
+      message: `What's the weather in ${city}?`,
+      session_metadata,
+    });
+  }
 }
 
 async function burst(stack: Observed): Promise<void> {
