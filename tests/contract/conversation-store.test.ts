@@ -1,9 +1,12 @@
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { MongoStore } from "@parley/core/conversation/mongo-store";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { startMongo } from "@parley/local/mongodb/server";
 import { startDynamoLocal } from "../support/dynamodb-local.ts";
+import { type MongoUnderTest, mongoDatabase, realMongo, tellSkipped } from "../support/mongodb.ts";
 import { conversationStoreContract } from "./conversation-store.ts";
 
 const TABLE = "conversations";
@@ -33,3 +36,13 @@ else
   process.stdout.write(
     `the store's contract was not run on Amazon's DynamoDB Local: ${amazon.unavailable}\n`,
   );
+
+async function mongoStoresOn(engine: MongoUnderTest) {
+  const { database, client, close } = await mongoDatabase(engine);
+  return { connect: () => new MongoStore({ client: client(), database }), close };
+}
+
+conversationStoreContract("MongoDB, the stand-in", async () => mongoStoresOn(await startMongo()));
+
+if (realMongo) conversationStoreContract("MongoDB at MONGODB_URI", () => mongoStoresOn(realMongo));
+else tellSkipped("the store's contract");

@@ -1,20 +1,8 @@
 import { AppError } from "../error.ts";
 import type { BeginTurn } from "./conversation-store.ts";
 import * as items from "./dynamo-items.ts";
+import { openTurn, sessionOf } from "./open-turn.ts";
 import type { TransactItem } from "./table-client.ts";
-import type { SessionMetadata, Turn } from "./types.ts";
-
-/** The turn as it is stored at its beginning. */
-export const openTurn = (turn: BeginTurn, seq: number): Turn => ({
-  conversationId: turn.conversationId,
-  seq,
-  turnId: turn.turnId,
-  digest: turn.digest,
-  message: turn.message,
-  messageId: turn.messageId,
-  createdAt: turn.now,
-  lease: turn.lease,
-});
 
 /** In the order that `begin` reads the reasons: turn id, head, turn, session. */
 export function beginItems(TableName: string, turn: BeginTurn, seq: number): TransactItem[] {
@@ -77,12 +65,6 @@ export function beginItems(TableName: string, turn: BeginTurn, seq: number): Tra
   if (turn.session) list.push({ Put: sessionPut(TableName, turn, turn.session) });
   return list;
 }
-
-const sessionOf = ({ platform, userId, chatId }: SessionMetadata): SessionMetadata => ({
-  platform,
-  userId,
-  chatId,
-});
 
 function sessionPut(TableName: string, turn: BeginTurn, session: NonNullable<BeginTurn["session"]>) {
   const { leaving, activeSince, userId } = session;

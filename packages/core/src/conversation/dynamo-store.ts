@@ -3,11 +3,13 @@ import { AppError } from "../error.ts";
 import { isConversationId, newConversationId } from "../id.ts";
 import * as z from "../schema.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
-import { beginItems, newestTurnCount, openTurn } from "./dynamo-begin.ts";
+import { beginItems, newestTurnCount } from "./dynamo-begin.ts";
 import * as items from "./dynamo-items.ts";
 import { OWNER_INDEX } from "./dynamo-table.ts";
+import { openTurn } from "./open-turn.ts";
 import { decodeToken, encodeToken } from "./page-token.ts";
-import { TableClient, wait } from "./table-client.ts";
+import { wait } from "./rivals.ts";
+import { TableClient } from "./table-client.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
 const listPosition = z.object({

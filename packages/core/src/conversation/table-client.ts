@@ -1,4 +1,3 @@
-import { setTimeout } from "node:timers/promises";
 import { TransactionCanceledException } from "@aws-sdk/client-dynamodb";
 import {
   type DynamoDBDocumentClient,
@@ -13,13 +12,9 @@ import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { AppError } from "../error.ts";
 import { deadlineExceeded } from "../resilience/deadline.ts";
 import type { Item } from "./dynamo-items.ts";
+import { storeUnavailable, wait } from "./rivals.ts";
 
 export type TransactItem = NonNullable<TransactWriteCommandInput["TransactItems"]>[number];
-
-/** Rivals for one item wait at random up to this long, doubled at each loss and capped. */
-const RIVAL_BACKOFF_MS = { base: 5, cap: 250 };
-/** Far more than any number of real rivals: a store that refuses for so long is not there. */
-const MAX_LOST = 100;
 
 /**
  * Requests to one table: conditions that fail are answers, rivals are waited for, and whatever else goes wrong is an
@@ -119,16 +114,10 @@ export class TableClient {
     } catch (cause) {
       if (cause instanceof AppError) throw cause;
       if (cause instanceof Error && cause.name === "AbortError") throw deadlineExceeded(cause);
-      throw unavailable(cause);
+      throw storeUnavailable(cause);
     }
   }
 }
-
-const unavailable = (cause: unknown) =>
-  new AppError("unavailable", "The conversation store is unavailable right now. Try again in a moment.", {
-    cause,
-    meta: { retry_after: "1" },
-  });
 
 /** Reasons after which the same transaction may be tried again. */
 const RETRIABLE = new Set([
@@ -139,12 +128,3 @@ const RETRIABLE = new Set([
 ]);
 
 const until = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {});
-
-/** @throws AppError unavailable after too many losses, deadline_exceeded */
-export async function wait(lost: number, signal?: AbortSignal): Promise<void> {
-  if (lost >= MAX_LOST) throw unavailable(new Error(`lost ${lost} races for one conversation`));
-  const ms = Math.random() * Math.min(RIVAL_BACKOFF_MS.cap, RIVAL_BACKOFF_MS.base * 2 ** lost);
-  await setTimeout(ms, undefined, signal ? { signal } : {}).catch((cause: unknown) => {
-    throw deadlineExceeded(cause);
-  });
-}

@@ -1,10 +1,7 @@
 import { type DynamoDBDocumentClient, GetCommand, PutCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
 import type { Clock } from "../clock.ts";
 import { newHolderId } from "../id.ts";
-import type { Outbox, OutboxEntry, PartState } from "./outbox.ts";
-
-/** Telegram delivers an update again for 24 hours; twice that, in seconds. */
-const KEPT_S = 48 * 3_600;
+import { OUTBOX_KEPT_S, type Outbox, type OutboxEntry, type PartState } from "./outbox.ts";
 
 /**
  * `Outbox` in the conversations' table: pk `OUTBOX#{id}`, sk `OUTBOX`, removed by the table's TTL.
@@ -42,7 +39,7 @@ export class DynamoOutbox implements Outbox {
           ...keyOf(entry.id),
           entry: stored,
           last_write: write,
-          expires_at: Math.floor(this.#clock.now() / 1000) + KEPT_S,
+          expires_at: Math.floor(this.#clock.now() / 1000) + OUTBOX_KEPT_S,
         },
         ConditionExpression: "attribute_not_exists(pk) OR last_write = :write",
         ExpressionAttributeValues: { ":write": write },

@@ -9,6 +9,9 @@ export type PartState = "pending" | "sending" | "sent" | "uncertain" | "dropped"
 export type OutboxPart = RenderedPart & { state: PartState };
 export type OutboxEntry = { id: string; place: Place; replyTo?: number | undefined; parts: OutboxPart[] };
 
+/** Telegram delivers an update again for 24 hours; twice that, in seconds. */
+export const OUTBOX_KEPT_S = 48 * 3_600;
+
 /**
  * What is to be said in answer to an update, stored before any of it is said. It is kept with the conversations and not
  * in Redis: what Redis forgets in a restart would be said twice.

@@ -1,0 +1,225 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Document } from "mongodb";
+import { ClientSessions } from "./client-sessions.ts";
+import { admin, commands } from "./commands.ts";
+import { Cursors } from "./cursors.ts";
+import { BlockedError, Engine } from "./engine.ts";
+import { MongoServerFault, toFault, writeConflict } from "./errors.ts";
+import { createFaults, type Fault, faultError } from "./faults.ts";
+import { sweepExpired } from "./time-to-live.ts";
+import { type Message, takeMessages } from "./wire.ts";
+
+/** What the driver asks to watch the server and to end its sessions; neither counted nor hit by faults. */
+const HOUSEKEEPING = new Set(["hello", "ismaster", "isMaster", "endSessions"]);
+const WRITES = new Set(["insert", "update", "delete", "findAndModify"]);
+/** MongoDB's own: `transactionLifetimeLimitSeconds`, and how often expired documents are removed. */
+const TRANSACTION_LIFETIME_MS = 60_000;
+const SWEEP_EVERY_MS = 60_000;
+
+export interface Requests {
+  /** Those that arrived, faults included. */
+  count: number;
+  /** Bytes of messages, with their headers. */
+  bytesIn: number;
+  bytesOut: number;
+  /** Count by name, as in `{ insert: 2 }`. */
+  byOperation: Record<string, number>;
+}
+
+export interface Mongo {
+  /** A connection string. */
+  url: string;
+  /** Totals since the start; take two and subtract. */
+  requests(): Requests;
+  /** Makes requests fail. Returns what lifts the fault again. */
+  inject(fault: Fault): () => void;
+  /** Ends open connections, finishes the write under way, releases the folder. */
+  close(): Promise<void>;
+}
+
+export type MongoOptions = {
+  /** Folder of the data, which outlives the process there, however that ends; in memory when absent. */
+  path?: string;
+  port?: number;
+  transactionLifetimeMs?: number;
+  /** How often documents that a TTL index says have expired are removed. */
+  sweepEveryMs?: number;
+};
+
+/**
+ * A MongoDB of our own on 127.0.0.1, for machines that have none: MongoDB's wire protocol as its driver speaks it, mingo's
+ * queries and updates, and in between what we read in MongoDB's documentation about unique indexes, cursors, retryable writes
+ * and transactions. **It encodes our own reading of MongoDB**: what passes on it is not proven for a real server, which is
+ * why the same tests run against any `MONGODB_URI`.
+ *
+ * One primary of a replica set of one, without authentication. A number has a value and no type. Not there: collations,
+ * partial, sparse, text and multikey indexes, change streams, `$jsonSchema`, `$out`, `$merge`; what would be needed for
+ * them is refused by name. A write outside a transaction waits for one that is in its way; one inside is told WriteConflict.
+ */
+export async function startMongo(options: MongoOptions = {}): Promise<Mongo> {
+  const engine = await Engine.open(options.path);
+  const sessions = new ClientSessions(engine, options.transactionLifetimeMs ?? TRANSACTION_LIFETIME_MS);
+  const execute = createDispatch(engine, sessions);
+  const faults = createFaults();
+  const total: Requests = { count: 0, bytesIn: 0, bytesOut: 0, byOperation: {} };
+  const sockets = new Set<Socket>();
+  let address = "";
+
+  async function answer(socket: Socket, message: Message): Promise<void> {
+    const operation = Object.keys(message.command)[0] ?? "";
+    if (HOUSEKEEPING.has(operation)) {
+      const reply = operation === "endSessions" ? sessions.end(message.command[operation]) : hello(address);
+      if (message.wantsReply) socket.write(message.reply(reply));
+      return;
+    }
+    total.count += 1;
+    total.byOperation[operation] = (total.byOperation[operation] ?? 0) + 1;
+    const fault = faults.next(operation, message.command);
+    if (fault === "hang") return;
+    if (fault === "drop-before") return void socket.destroy();
+    const error = faultError(fault, message.command);
+    const reply = await (error ? Promise.resolve(error.reply()) : execute(operation, message.command));
+    if (fault === "drop-after") return void socket.destroy();
+    if (!message.wantsReply) return;
+    const bytes = message.reply(reply);
+    total.bytesOut += bytes.length;
+    socket.write(bytes);
+  }
+
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => socket.destroy());
+    let buffered: Buffer = Buffer.alloc(0);
+    let answered: Promise<void> = Promise.resolve();
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        const { messages, rest } = takeMessages(Buffer.concat([buffered, chunk]));
+        buffered = rest;
+        for (const message of messages) {
+          answered = answered.then(() => answer(socket, message)).catch(() => void socket.destroy());
+        }
+        // What the driver asks to watch the server is not traffic of ours.
+        if (messages.some(({ command }) => !HOUSEKEEPING.has(Object.keys(command)[0] ?? "")))
+          total.bytesIn += chunk.length;
+      } catch {
+        // Not what a MongoDB client sends.
+        socket.destroy();
+      }
+    });
+  });
+  try {
+    server.listen(options.port ?? 0, "127.0.0.1");
+    await once(server, "listening");
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const sweeping = setInterval(
+    () => void sweepExpired(engine, Date.now()),
+    options.sweepEveryMs ?? SWEEP_EVERY_MS,
+  );
+  sweeping.unref();
+
+  let closing: Promise<void> | undefined;
+  return {
+    url: `mongodb://${address}/?replicaSet=${REPLICA_SET}`,
+    requests: () => structuredClone(total),
+    inject: faults.inject,
+    close() {
+      clearInterval(sweeping);
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      sessions.close();
+      closing ??= engine.close();
+      return closing;
+    },
+  };
+}
+
+const REPLICA_SET = "parley";
+let connections = 0;
+
+const hello = (address: string): Document => ({
+  helloOk: true,
+  ismaster: true,
+  isWritablePrimary: true,
+  secondary: false,
+  setName: REPLICA_SET,
+  setVersion: 1,
+  hosts: [address],
+  primary: address,
+  me: address,
+  maxBsonObjectSize: 16_777_216,
+  maxMessageSizeBytes: 48_000_000,
+  maxWriteBatchSize: 100_000,
+  localTime: new Date(),
+  logicalSessionTimeoutMinutes: 30,
+  connectionId: ++connections,
+  minWireVersion: 0,
+  // MongoDB 8.0.
+  maxWireVersion: 25,
+  readOnly: false,
+  ok: 1,
+});
+
+function createDispatch(engine: Engine, sessions: ClientSessions) {
+  const cursors = new Cursors();
+
+  /** In one turn of the event loop, unless an open transaction is in the way: then again after its end. */
+  async function runAlone(operation: string, body: Document): Promise<Document> {
+    for (;;) {
+      const transaction = engine.begin();
+      try {
+        const reply = commands[operation]?.({ ...contextOf(body), transaction }, body) as Document;
+        await engine.commit(transaction);
+        return reply;
+      } catch (error) {
+        engine.end(transaction);
+        if (!(error instanceof BlockedError)) throw error;
+        await error.ended;
+      }
+    }
+  }
+
+  /** As part of a client's transaction, which any error ends. */
+  async function runWithin(operation: string, body: Document): Promise<Document> {
+    const transaction = sessions.transaction(body);
+    try {
+      const command = Object.hasOwn(commands, operation) ? commands[operation] : undefined;
+      if (!command)
+        throw new MongoServerFault(263, `Cannot run '${operation}' in a multi-document transaction.`);
+      const reply = command({ ...contextOf(body), transaction }, body);
+      if (reply["writeErrors"] !== undefined) sessions.abort(body);
+      return reply;
+    } catch (error) {
+      sessions.abort(body);
+      throw error instanceof BlockedError ? writeConflict() : error;
+    }
+  }
+
+  const contextOf = ({ $db: database }: Document) => ({
+    engine,
+    cursors,
+    database,
+    collection: (name: string) => engine.collection(`${database}.${name}`),
+  });
+
+  async function run(operation: string, body: Document): Promise<Document> {
+    if (operation === "commitTransaction") return sessions.commit(body);
+    if (operation === "abortTransaction") return sessions.abort(body);
+    if (body["autocommit"] === false) return runWithin(operation, body);
+    const administrate = Object.hasOwn(admin, operation) ? admin[operation] : undefined;
+    if (administrate) return administrate(engine, body["$db"], body, cursors);
+    if (!Object.hasOwn(commands, operation))
+      throw new MongoServerFault(59, `no such command: '${operation}'`);
+    const isRetryable = WRITES.has(operation) && body["txnNumber"] !== undefined;
+    return isRetryable ? sessions.once(body, () => runAlone(operation, body)) : runAlone(operation, body);
+  }
+
+  return (operation: string, body: Document): Promise<Document> =>
+    run(operation, body).catch((error: unknown) => toFault(error).reply());
+}
