@@ -9,9 +9,10 @@ const IMPATIENT: MongoClientOptions = { minHeartbeatFrequencyMS: 10 };
 export type MongoUnderTest = { url: string; close(): Promise<void> };
 
 /** The MongoDB that `MONGODB_URI` names, for suites that run on a real one where there is one. */
-export const realMongo: MongoUnderTest | undefined = process.env["MONGODB_URI"]
-  ? { url: process.env["MONGODB_URI"], close: async () => {} }
-  : undefined;
+export function realMongo(): MongoUnderTest | undefined {
+  const url = process.env["MONGODB_URI"];
+  return url ? { url, close: async () => {} } : undefined;
+}
 
 export function tellSkipped(suite: string): void {
   process.stdout.write(`${suite} was not run on a real MongoDB: MONGODB_URI is not set\n`);

@@ -81,7 +81,7 @@ describe("defaults", () => {
       reasoningEffort: "none",
       timeoutMs: 20_000,
     });
-    expect(config.store).toEqual({ table: "parley" });
+    expect(config.store).toEqual({ kind: "dynamodb", table: "parley" });
     expect(config.authMode).toBeUndefined();
   });
 

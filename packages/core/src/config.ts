@@ -61,7 +61,21 @@ const rateLimit = z.object({
   API_RATE_LIMIT_BURST: withDefault(positive(), 20),
 });
 
-const store = z.object({ CONVERSATIONS_TABLE: withDefault(z.string(), "parley") });
+const STORES = ["dynamodb", "mongodb"] as const;
+const storeKind = z.object({
+  STORE: withDefault(z.enum(STORES, `must be ${STORES.join(" or ")}`), "dynamodb"),
+});
+const dynamo = z.object({ CONVERSATIONS_TABLE: withDefault(z.string(), "parley") });
+const mongo = z.object({
+  MONGODB_URI: z
+    .string("is not set: STORE=mongodb needs it")
+    .regex(/^mongodb(\+srv)?:\/\/./, "must begin with mongodb:// or mongodb+srv://"),
+  // What MongoDB allows, and within what it allows everywhere.
+  MONGODB_DATABASE: withDefault(
+    z.string().regex(/^[\w-]{1,63}$/, "must be 1 to 63 of A-Z a-z 0-9 _ -"),
+    "parley",
+  ),
+});
 
 const redis = z.object({
   UPSTASH_REDIS_REST_URL: url,
@@ -160,6 +174,11 @@ export type TelegramSettings = {
 export type ApiKey = { id: string; sha256: Buffer };
 export type RateLimitSettings = { perSecond: number; burst: number };
 
+export type StoreSettings =
+  | { kind: "dynamodb"; table: string }
+  /** The connection string holds a password. */
+  | { kind: "mongodb"; uri: string; database: string };
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 function parse<T>(schema: z.ZodMiniType<T>, env: Environment): T {
@@ -203,8 +222,15 @@ export class Config {
     return { perSecond: settings.API_RATE_LIMIT_RPS, burst: settings.API_RATE_LIMIT_BURST };
   }
 
-  get store() {
-    return { table: parse(store, this.#env).CONVERSATIONS_TABLE };
+  get storeKind(): StoreSettings["kind"] {
+    return parse(storeKind, this.#env).STORE;
+  }
+
+  get store(): StoreSettings {
+    const kind = this.storeKind;
+    if (kind === "dynamodb") return { kind, table: parse(dynamo, this.#env).CONVERSATIONS_TABLE };
+    const settings = parse(mongo, this.#env);
+    return { kind, uri: settings.MONGODB_URI, database: settings.MONGODB_DATABASE };
   }
 
   get redis() {

@@ -1,8 +1,6 @@
 import { systemClock as clock } from "@parley/core/clock";
 import type { Config } from "@parley/core/config";
 import { Conversations } from "@parley/core/conversation/conversations";
-import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
-import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { FastRedis } from "@parley/core/redis/client";
 import { Sessions } from "@parley/core/session/sessions";
 import type { build } from "./assistant.ts";
@@ -10,6 +8,7 @@ import { config } from "./config.ts";
 import { Limits } from "./http/limits.ts";
 import { telemetry } from "./observability.ts";
 import { once } from "./once.ts";
+import { openStorage, type Storage } from "./storage.ts";
 
 /** Turns shorter than this on average are rare: so many are loaded that the window is full without them. */
 const TOKENS_PER_TURN = 100;
@@ -19,7 +18,7 @@ export type Container = {
   conversations: Pick<Conversations, "list" | "describe" | "export" | "delete">;
   limits: Limits;
   /** For `/ready`, and for what has state of its own beside the conversations. */
-  dependencies: { store: DynamoStore; redis: FastRedis; dynamo: ReturnType<typeof createDynamoClient> };
+  dependencies: Storage & { redis: FastRedis };
 };
 export type AnsweringContainer = Container & { conversations: Conversations };
 
@@ -30,8 +29,8 @@ export function compose(
   answerer: (config: Config, redis: FastRedis) => Promise<Answerer>,
 ): AnsweringContainer {
   const redis = new FastRedis({ ...config.redis, clock, telemetry });
-  const dynamo = createDynamoClient();
-  const store = new DynamoStore({ client: dynamo, table: config.store.table });
+  const storage = openStorage(config.store);
+  const { store } = storage;
   const answers = once(() => answerer(config, redis));
   const conversations = new Conversations({
     store,
@@ -43,7 +42,7 @@ export function compose(
     telemetry,
   });
   const limits = new Limits({ redis, settings: config.rateLimit, telemetry });
-  return { config, conversations, limits, dependencies: { store, redis, dynamo } };
+  return { config, conversations, limits, dependencies: { ...storage, redis } };
 }
 
 /** Of functions that only read: deployed without the model's code. Built once an instance, at first use. */

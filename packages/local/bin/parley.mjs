@@ -18,5 +18,9 @@ if (!existsSync(new URL("node_modules/.bin", root))) {
     `Parley needs Node ${NEEDED}: run it through npm (npm start), which uses the one that npm ci installed; this is Node ${process.versions.node}`,
   );
 } else {
-  await import(process.argv[2] === "telegram" ? "../src/telegram/cli.ts" : "../src/main.ts");
+  const own = new Map([
+    ["telegram", "../src/telegram/cli.ts"],
+    ["store", "../src/store/cli.ts"],
+  ]);
+  await import(own.get(process.argv[2] ?? "") ?? "../src/main.ts");
 }

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { PartSummary } from "./parts.ts";
+import type { PartSummary } from "./part.ts";
 
 /** The start-up table: which part is real, which is local, and what it is. Ends in a line break. */
 export function banner(

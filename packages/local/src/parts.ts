@@ -1,27 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { tableDefinition } from "@parley/core/conversation/dynamo-table";
-import { ensureTable } from "./dynamodb/ensure-table.ts";
-import { startDynamo } from "./dynamodb/server.ts";
 import type { Settings } from "./env.ts";
+import { hostOf } from "./host-of.ts";
+import type { Part } from "./part.ts";
 import { startCalendar } from "./simulators/calendar.ts";
 import { startModel } from "./simulators/model.ts";
 import { startWeather } from "./simulators/weather.ts";
+import { store } from "./store/part.ts";
 import { startRedisBackend } from "./upstash/backend.ts";
 import { startUpstash } from "./upstash/server.ts";
-
-/** One row of the banner: `real` is what the settings name, `local` what was started here in its place. */
-export type PartSummary = { part: string; kind: "real" | "local"; what: string };
-
-/** A part that runs: what the functions have to be told of it (undefined unsets), and how to end it. */
-export type Part = {
-  summary: PartSummary;
-  env?: Record<string, string | undefined>;
-  close?: () => Promise<void>;
-};
-
-const DEFAULT_TABLE = "parley";
 
 /** Every part that the settings do not already name a service for, started side by side. */
 export async function startParts(settings: Settings, dataDir: string): Promise<Part[]> {
@@ -109,63 +95,4 @@ async function redis(settings: Settings): Promise<Part> {
     await backend.close();
     throw error;
   }
-}
-
-async function store(settings: Settings, dataDir: string): Promise<Part> {
-  const region = settings["AWS_REGION"] ?? settings["AWS_DEFAULT_REGION"] ?? "us-east-1";
-  const table = settings["CONVERSATIONS_TABLE"];
-  if (settings["DYNAMODB"] === "aws") {
-    if (table === undefined) throw new Error("DYNAMODB=aws needs CONVERSATIONS_TABLE, the table's name");
-    const what = `DynamoDB table ${table} in ${region}`;
-    return { summary: { part: "Store", kind: "real", what }, env: { AWS_REGION: region } };
-  }
-  const { url, ...local } = await localStore(settings["AWS_ENDPOINT_URL_DYNAMODB"], dataDir);
-  try {
-    await ensureTable(url, tableDefinition(table ?? DEFAULT_TABLE));
-  } catch (error) {
-    await local.close();
-    throw error;
-  }
-  return {
-    ...local,
-    env: {
-      AWS_ENDPOINT_URL_DYNAMODB: url,
-      AWS_REGION: region,
-      CONVERSATIONS_TABLE: table ?? DEFAULT_TABLE,
-      // Any will do, and those of a real account have no business here.
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: "local",
-      AWS_SESSION_TOKEN: undefined,
-      AWS_PROFILE: undefined,
-    },
-  };
-}
-
-/** On disk; in memory while another process has the folder, so that a question beside `npm run dev` is answered. */
-async function localStore(given: string | undefined, dataDir: string) {
-  if (given !== undefined) {
-    const summary: PartSummary = { part: "Store", kind: "real", what: `DynamoDB at ${hostOf(given)}` };
-    return { url: given, summary, close: async () => {} };
-  }
-  const path = join(dataDir, "dynamodb");
-  await mkdir(path, { recursive: true });
-  const { dynamo, where } = await startDynamo({ path })
-    .then((onDisk) => ({ dynamo: onDisk, where: `in ${path}` }))
-    .catch(async (error: unknown) => {
-      if (!isLocked(error)) throw error;
-      return { dynamo: await startDynamo(), where: `in memory only: another Parley has ${path}` };
-    });
-  const summary: PartSummary = { part: "Store", kind: "local", what: `DynamoDB emulated, ${where}` };
-  return { url: dynamo.url, summary, close: () => dynamo.close() };
-}
-
-function isLocked(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ((cause as NodeJS.ErrnoException).code === "LEVEL_LOCKED") return true;
-  }
-  return false;
-}
-
-function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : "an address that is not a URL";
 }

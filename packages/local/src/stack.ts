@@ -3,7 +3,7 @@ import { routes as apiRoutes } from "@parley/functions/api/routes";
 import type { Settings } from "./env.ts";
 import type { Gateway, GatewayLog } from "./gateway/server.ts";
 import { startGateway } from "./gateway/server.ts";
-import type { Part, PartSummary } from "./parts.ts";
+import type { Part, PartSummary } from "./part.ts";
 import { closeParts, startParts } from "./parts.ts";
 import type { TelegramOptions, TelegramStack } from "./telegram-stack.ts";
 

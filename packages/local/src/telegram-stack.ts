@@ -5,7 +5,7 @@ import { Api } from "grammy/web";
 import type { Settings } from "./env.ts";
 import { callFunction, createFunction } from "./gateway/function.ts";
 import type { FunctionLog } from "./gateway/pool.ts";
-import type { Part } from "./parts.ts";
+import type { Part } from "./part.ts";
 import { startPoller } from "./queue/poller.ts";
 import { type QueueServer, startQueue } from "./queue/server.ts";
 import { type BotApi, LOCAL_BOT, startBotApi } from "./telegram/server.ts";

@@ -3,6 +3,9 @@ import type { CreateTableCommandInput } from "@aws-sdk/client-dynamodb";
 /** Index of conversation heads by owner and last activity. Only heads have both attributes, so only they are in it. */
 export const OWNER_INDEX = "by-owner";
 
+/** When an item may be removed, in seconds since the epoch: the table's time to live. */
+export const TTL_ATTRIBUTE = "expires_at";
+
 /**
  * The one table: its keys and its only index.
  *

@@ -1,7 +1,6 @@
 import { systemClock as clock } from "@parley/core/clock";
 import { TelegramClient } from "@parley/core/telegram/api";
 import { ChatState } from "@parley/core/telegram/chat-state";
-import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
 import { TelegramWorker } from "@parley/core/telegram/worker";
 import { container } from "../answering.ts";
 import { telemetry } from "../observability.ts";
@@ -20,7 +19,7 @@ export function workerFor(name: string): TelegramWorker {
     bot,
     api: new TelegramClient(bot, apiRoot),
     conversations,
-    outbox: new DynamoOutbox({ client: dependencies.dynamo, table: config.store.table, clock }),
+    outbox: dependencies.outbox,
     chats: new ChatState({ redis: dependencies.redis, bot: name }),
     clock,
     telemetry,

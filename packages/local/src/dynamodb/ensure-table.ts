@@ -3,9 +3,11 @@ import {
   CreateTableCommand,
   type CreateTableCommandInput,
   DescribeTableCommand,
+  DescribeTimeToLiveCommand,
   DynamoDBClient,
   ResourceInUseException,
   type TableDescription,
+  UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
 
 const ACTIVE_WITHIN_MS = 30_000;
@@ -26,6 +28,23 @@ export async function ensureTable(
     await ensure(client, definition);
   } finally {
     client.destroy();
+  }
+}
+
+/** Has the table's items removed when `AttributeName` says so. Throws when another attribute does already. */
+export async function ensureTimeToLive(
+  client: DynamoDBClient,
+  TableName: string,
+  AttributeName: string,
+): Promise<void> {
+  const { TimeToLiveDescription: current } = await client.send(new DescribeTimeToLiveCommand({ TableName }));
+  if (current?.AttributeName === undefined) {
+    const TimeToLiveSpecification = { Enabled: true, AttributeName };
+    await client.send(new UpdateTimeToLiveCommand({ TableName, TimeToLiveSpecification }));
+  } else if (current.AttributeName !== AttributeName) {
+    throw new Error(
+      `table ${TableName} has its time to live on ${current.AttributeName}, not ${AttributeName}`,
+    );
   }
 }
 
