@@ -2,11 +2,14 @@ import type { ConversationStore } from "@parley/core/conversation/conversation-s
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { MongoStore } from "@parley/core/conversation/mongo-store";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import type { FaultKind } from "@parley/local/dynamodb/faults";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { startMongo } from "@parley/local/mongodb/server";
 import { ConfiguredRetryStrategy } from "@smithy/core/retry";
 import { describe, type TestContext, test } from "vitest";
+import { mongoDatabase } from "../support/mongodb.ts";
 import {
   begin,
   conversationOf,
@@ -23,7 +26,14 @@ const TABLE = "conversations";
 
 type Finish = TestContext["onTestFinished"];
 
-async function startStore(onTestFinished: Finish) {
+/** A store, and what makes its requests fail. */
+type Engine = {
+  store: ConversationStore;
+  /** `operation` is an engine's own name of a request. */
+  inject(fault: { kind: FaultKind; operation?: string; after?: number; times?: number }): () => void;
+};
+
+async function startDynamoStore(onTestFinished: Finish): Promise<Engine> {
   const dynamo = await startDynamo();
   onTestFinished(() => dynamo.close());
   await ensureTable(dynamo.url, tableDefinition(TABLE));
@@ -37,8 +47,36 @@ async function startStore(onTestFinished: Finish) {
     retryStrategy,
   });
   onTestFinished(() => client.destroy());
-  return { dynamo, store: new DynamoStore({ client, table: TABLE }) };
+  return { store: new DynamoStore({ client, table: TABLE }), inject: dynamo.inject };
 }
+
+async function startMongoStore(onTestFinished: Finish): Promise<Engine> {
+  const mongo = await startMongo({ transactionLifetimeMs: 1_000 });
+  const { database, client, close } = await mongoDatabase(mongo);
+  onTestFinished(close);
+  const store = new MongoStore({ client: client(), database });
+  // It looks at the indexes once.
+  await begin(store, { owner: "another" });
+  return { store, inject: mongo.inject };
+}
+
+/** Each engine, its requests that can meet a rival, and those that begin and end the storing of a turn. */
+const ENGINES = [
+  {
+    name: "DynamoDB",
+    start: startDynamoStore,
+    writes: ["TransactWriteItems", "UpdateItem"],
+    begins: "TransactWriteItems",
+    commits: "TransactWriteItems",
+  },
+  {
+    name: "MongoDB",
+    start: startMongoStore,
+    writes: [undefined],
+    begins: "findAndModify",
+    commits: "commitTransaction",
+  },
+];
 
 const session = sessionClaim({ chatId: "chat" });
 const first = turnToBegin({ session });
@@ -66,16 +104,15 @@ const life: Record<string, (store: ConversationStore) => Promise<unknown>> = {
   turnsAfter: (store) => store.turnsAfter(conversationId, 0, 5),
 };
 
-const WRITES = ["TransactWriteItems", "UpdateItem"];
-
-async function liveThrough(onTestFinished: Finish, fault?: FaultKind): Promise<Record<string, unknown>> {
-  const { dynamo, store } = await startStore(onTestFinished);
+async function liveThrough(
+  { store, inject }: Engine,
+  struck: readonly (string | undefined)[],
+  fault?: FaultKind,
+): Promise<Record<string, unknown>> {
   const told: Record<string, unknown> = {};
   for (const [name, call] of Object.entries(life)) {
-    // Reads meet no rivals.
-    const struck = fault === "conflict" ? WRITES : [undefined];
     const lifts = fault
-      ? struck.map((operation) => dynamo.inject({ kind: fault, ...(operation && { operation }) }))
+      ? struck.map((operation) => inject({ kind: fault, ...(operation && { operation }) }))
       : [];
     told[name] = await call(store);
     for (const lift of lifts) lift();
@@ -83,104 +120,182 @@ async function liveThrough(onTestFinished: Finish, fault?: FaultKind): Promise<R
   return told;
 }
 
-describe.concurrent("the DynamoDB store when DynamoDB fails", () => {
-  test.for(["throttle", "error", "conflict", "drop-before", "drop-after"] as const)(
-    "%s: every answer is what it is without, nothing is done twice",
-    async (kind, { expect, onTestFinished }) => {
-      const [calm, struck] = await Promise.all([
-        liveThrough(onTestFinished),
-        liveThrough(onTestFinished, kind),
-      ]);
-      expect(struck).toEqual(calm);
-      expect(calm["turnsAfter"]).toMatchObject({
-        turns: [{ reply: { text: "first" } }, { reply: { text: "second" } }],
-      });
-    },
-  );
-  test.for(["error", "throttle", "drop-before"] as const)(
-    "%s: every method says unavailable and when to come back",
-    async (kind, { expect, onTestFinished }) => {
-      const { dynamo, store } = await startStore(onTestFinished);
-      await conversationOf(store, 3, { conversationId });
-      const before = await store.load(conversationId, 5);
-      const lift = dynamo.inject({ kind, times: Number.POSITIVE_INFINITY });
-      const failures = await Promise.all(
-        Object.values(life).map((call) =>
-          call(store).then(
-            () => "nothing",
-            (error: unknown) => error,
+describe.concurrent.each(ENGINES)(
+  "the store on $name when it fails",
+  ({ start, writes, begins, commits }) => {
+    test.for(["throttle", "error", "conflict", "drop-before", "drop-after"] as const)(
+      "%s: every answer is what it is without, nothing is done twice",
+      async (kind, { expect, onTestFinished }) => {
+        const engines = await Promise.all([start(onTestFinished), start(onTestFinished)]);
+        const calm = await liveThrough(engines[0], []);
+        // Reads meet no rivals.
+        const struck = await liveThrough(engines[1], kind === "conflict" ? writes : [undefined], kind);
+        expect(struck).toEqual(calm);
+        expect(calm["turnsAfter"]).toMatchObject({
+          turns: [{ reply: { text: "first" } }, { reply: { text: "second" } }],
+        });
+      },
+    );
+    test.for(["error", "throttle", "drop-before"] as const)(
+      "%s: every method says unavailable and when to come back",
+      async (kind, { expect, onTestFinished }) => {
+        const { inject, store } = await start(onTestFinished);
+        await conversationOf(store, 3, { conversationId });
+        const before = await store.load(conversationId, 5);
+        const lift = inject({ kind, times: Number.POSITIVE_INFINITY });
+        const failures = await Promise.all(
+          Object.values(life).map((call) =>
+            call(store).then(
+              () => "nothing",
+              (error: unknown) => error,
+            ),
           ),
-        ),
-      );
-      for (const failure of failures) {
-        expect(failure).toMatchObject({ name: "AppError", code: "unavailable", meta: { retry_after: "1" } });
-      }
-      lift();
-      expect(await store.load(conversationId, 5)).toEqual(before);
-    },
-  );
+        );
+        for (const failure of failures) {
+          expect(failure).toMatchObject({
+            name: "AppError",
+            code: "unavailable",
+            meta: { retry_after: "1" },
+          });
+        }
+        lift();
+        expect(await store.load(conversationId, 5)).toEqual(before);
+      },
+    );
 
-  test("rivals that always win: begin ends with its deadline, and nothing is stored", async ({
-    expect,
-    onTestFinished,
-  }) => {
-    const { dynamo, store } = await startStore(onTestFinished);
-    dynamo.inject({ operation: "TransactWriteItems", kind: "conflict", times: Number.POSITIVE_INFINITY });
-    const request = turnToBegin({ signal: AbortSignal.timeout(200) });
-    await expect(store.begin(request)).rejects.toMatchObject({ code: "deadline_exceeded" });
-    expect(await store.load(request.conversationId, 5)).toBeUndefined();
-  });
-
-  test("a hung store: reads and begin end with their deadline", async ({ expect, onTestFinished }) => {
-    const { dynamo, store } = await startStore(onTestFinished);
-    dynamo.inject({ kind: "hang", times: Number.POSITIVE_INFINITY });
-    const signal = AbortSignal.timeout(300);
-    const turn = opened(first, 1);
-    const startedAt = performance.now();
-    for (const call of [
-      store.load(conversationId, 5, signal),
-      store.begin(turnToBegin({ signal })),
-      store.sessionConversation("owner", session, 0, signal),
-      store.claim(turn, claim, NOW, signal),
-      store.turnsBefore(conversationId, 2, 5, signal),
-    ]) {
-      await expect(call).rejects.toMatchObject({ code: "deadline_exceeded" });
-    }
-    expect(performance.now() - startedAt).toBeLessThan(1_500);
-  });
-  test("all answers to begin lost: the turn is stored once, and its turn id tells", async ({
-    expect,
-    onTestFinished,
-  }) => {
-    const { dynamo, store } = await startStore(onTestFinished);
-    const request = turnToBegin();
-    const lift = dynamo.inject({ kind: "drop-after", times: Number.POSITIVE_INFINITY });
-    await expect(store.begin(request)).rejects.toMatchObject({ code: "unavailable" });
-    lift();
-    const retry = turnToBegin({ turnId: request.turnId });
-    expect(await store.begin(retry)).toMatchObject({
-      outcome: "known",
-      turn: { seq: 1, lease: request.lease },
+    test("rivals that always win: begin ends with its deadline, and nothing is stored", async ({
+      expect,
+      onTestFinished,
+    }) => {
+      const { inject, store } = await start(onTestFinished);
+      inject({ operation: begins, kind: "conflict", times: Number.POSITIVE_INFINITY });
+      const request = turnToBegin({ signal: AbortSignal.timeout(200) });
+      await expect(store.begin(request)).rejects.toMatchObject({ code: "deadline_exceeded" });
+      expect(await store.load(request.conversationId, 5)).toBeUndefined();
     });
-    expect(await store.begin(request)).toMatchObject({ outcome: "begun", turn: { seq: 1 } });
-    expect((await store.list("owner", { size: 5 })).items).toMatchObject([{ turnCount: 1 }]);
-  });
 
-  test.for([undefined, "Title"])(
-    "all answers to complete with title %j lost: the reply is stored once",
-    async (title, { expect, onTestFinished }) => {
-      const { dynamo, store } = await startStore(onTestFinished);
-      const turn = await begin(store);
-      const reply = replyOf("once");
-      const lift = dynamo.inject({ kind: "drop-after", times: Number.POSITIVE_INFINITY });
-      await expect(store.complete(turn, holderOf(turn), reply, title)).rejects.toMatchObject({
-        code: "unavailable",
-      });
+    test("a hung store: reads and begin end with their deadline", async ({ expect, onTestFinished }) => {
+      const { inject, store } = await start(onTestFinished);
+      inject({ kind: "hang", times: Number.POSITIVE_INFINITY });
+      const signal = AbortSignal.timeout(300);
+      const turn = opened(first, 1);
+      const startedAt = performance.now();
+      for (const call of [
+        store.load(conversationId, 5, signal),
+        store.begin(turnToBegin({ signal })),
+        store.sessionConversation("owner", session, 0, signal),
+        store.claim(turn, claim, NOW, signal),
+        store.turnsBefore(conversationId, 2, 5, signal),
+      ]) {
+        await expect(call).rejects.toMatchObject({ code: "deadline_exceeded" });
+      }
+      expect(performance.now() - startedAt).toBeLessThan(1_500);
+    });
+    test("all answers to begin lost: the turn is stored once, and its turn id tells", async ({
+      expect,
+      onTestFinished,
+    }) => {
+      const { inject, store } = await start(onTestFinished);
+      const request = turnToBegin();
+      const lift = inject({ operation: commits, kind: "drop-after", times: Number.POSITIVE_INFINITY });
+      await expect(store.begin(request)).rejects.toMatchObject({ code: "unavailable" });
       lift();
-      expect((await store.turn(turn.conversationId, 1))?.reply).toEqual(reply);
-      expect(await store.complete(turn, holderOf(turn), reply, title)).toBe(true);
-      expect(await store.complete(turn, holderOf(turn), replyOf("twice"), title)).toBe(false);
-      expect(await store.claim(turn, claim, NOW + LEASE_MS)).toBeUndefined();
-    },
-  );
-});
+      const retry = turnToBegin({ turnId: request.turnId });
+      expect(await store.begin(retry)).toMatchObject({
+        outcome: "known",
+        turn: { seq: 1, lease: request.lease },
+      });
+      expect(await store.begin(request)).toMatchObject({ outcome: "begun", turn: { seq: 1 } });
+      expect((await store.list("owner", { size: 5 })).items).toMatchObject([{ turnCount: 1 }]);
+    });
+
+    test.for([undefined, "Title"])(
+      "all answers to complete with title %j lost: the reply is stored once",
+      async (title, { expect, onTestFinished }) => {
+        const { inject, store } = await start(onTestFinished);
+        const turn = await begin(store);
+        const reply = replyOf("once");
+        const lift = inject({ kind: "drop-after", times: Number.POSITIVE_INFINITY });
+        await expect(store.complete(turn, holderOf(turn), reply, title)).rejects.toMatchObject({
+          code: "unavailable",
+        });
+        lift();
+        expect((await store.turn(turn.conversationId, 1))?.reply).toEqual(reply);
+        expect(await store.complete(turn, holderOf(turn), reply, title)).toBe(true);
+        expect(await store.complete(turn, holderOf(turn), replyOf("twice"), title)).toBe(false);
+        expect(await store.claim(turn, claim, NOW + LEASE_MS)).toBeUndefined();
+      },
+    );
+
+    /** From request number `after` on nothing gets through, as for a process that dies there. */
+    const dieAt = ({ inject }: Engine, after: number, kind: FaultKind) =>
+      inject({ kind, after, times: Number.POSITIVE_INFINITY });
+
+    test.for(["drop-before", "drop-after"] as const)(
+      "who dies at any request of begin (%s) leaves the turn whole or not at all, and its turn id finds it",
+      { timeout: 60_000 },
+      async (kind, { expect, onTestFinished }) => {
+        const engine = await start(onTestFinished);
+        const { store } = engine;
+        for (let after = 0; ; after++) {
+          const chat = sessionClaim();
+          const { conversationId: id } = await begin(store, { session: chat });
+          const request = turnToBegin({ conversationId: id, turnCount: 1, session: chat });
+          const lift = dieAt(engine, after, kind);
+          const died = await store.begin(request).then(
+            () => false,
+            () => true,
+          );
+          lift();
+          if (!died) {
+            expect(after).toBeGreaterThan(0);
+            return;
+          }
+          const found = await store.load(id, 5);
+          expect(found?.turns).toHaveLength(found?.conversation.turnCount ?? 0);
+          const retry = turnToBegin({ ...request, lease: leaseFrom(NOW) });
+          const begun = await store.begin(retry);
+          expect(begun).toMatchObject({ turn: { conversationId: id, seq: 2, turnId: request.turnId } });
+          const rival = await begin(store, { conversationId: id, turnCount: 1, session: chat });
+          expect(rival.seq).toBe(3);
+          expect(await store.sessionConversation("owner", chat, 0)).toBe(id);
+        }
+      },
+    );
+
+    test.for(["drop-before", "drop-after"] as const)(
+      "who dies at any request of erase (%s) leaves a conversation that is whole or gone, and another erase removes the rest",
+      { timeout: 60_000 },
+      async (kind, { expect, onTestFinished }) => {
+        const engine = await start(onTestFinished);
+        const { store } = engine;
+        for (let after = 0; ; after++) {
+          const chat = sessionClaim();
+          const id = await conversationOf(store, 3, { session: chat });
+          const lift = dieAt(engine, after, kind);
+          const died = await store.erase("owner", id).then(
+            () => false,
+            () => true,
+          );
+          lift();
+          const listed = (await store.list("owner", { size: 100 })).items.some((each) => each.id === id);
+          const found = await store.load(id, 5);
+          expect(listed).toBe(found !== undefined);
+          if (found) expect(found.turns).toHaveLength(3);
+          else {
+            const late = turnToBegin({ conversationId: id, turnCount: 3 });
+            await expect(store.begin(late)).rejects.toMatchObject({ code: "not_found" });
+          }
+          await store.erase("owner", id);
+          expect(await store.load(id, 5)).toBeUndefined();
+          expect(await store.turnsAfter(id, 0, 5)).toEqual({ turns: [], more: false });
+          expect(await store.sessionConversation("owner", chat, 0)).toBeUndefined();
+          if (!died) {
+            expect(after).toBeGreaterThan(1);
+            return;
+          }
+        }
+      },
+    );
+  },
+);

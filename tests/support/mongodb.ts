@@ -34,7 +34,8 @@ export async function mongoDatabase(engine: MongoUnderTest, options: MongoClient
     db,
     client,
     async close() {
-      await db.dropDatabase();
+      // What is in memory goes by itself.
+      if (engine.url === realMongo()?.url) await db.dropDatabase();
       await Promise.all(clients.map((one) => one.close()));
       await engine.close();
     },
