@@ -2,13 +2,16 @@ import { GetCommand } from "@aws-sdk/lib-dynamodb";
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
+import { MongoOutbox } from "@parley/core/telegram/mongo-outbox";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import type { Fault } from "@parley/local/dynamodb/faults";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { startMongo } from "@parley/local/mongodb/server";
 import { ConfiguredRetryStrategy } from "@smithy/core/retry";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startDynamoLocal } from "../support/dynamodb-local.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { type MongoUnderTest, mongoDatabase, realMongo, tellSkipped } from "../support/mongodb.ts";
 import { entryOf } from "../support/outbox-entries.ts";
 import { outboxContract } from "./outbox.ts";
 
@@ -66,6 +69,89 @@ else
   process.stdout.write(
     `the outbox's contract was not run on Amazon's DynamoDB Local: ${amazon.unavailable}\n`,
   );
+
+async function mongoOutboxesOn(engine: MongoUnderTest) {
+  const { database, db, client, close } = await mongoDatabase(engine);
+  const clock = new ManualClock();
+  return { clock, db, connect: () => new MongoOutbox({ client: client(), database, clock }), close };
+}
+
+outboxContract("MongoDB, the stand-in", async () => mongoOutboxesOn(await startMongo()));
+
+const real = realMongo();
+if (real) outboxContract("MongoDB at MONGODB_URI", () => mongoOutboxesOn(real));
+else tellSkipped("the outbox's contract");
+
+describe("the outbox on MongoDB", () => {
+  let mongo: Awaited<ReturnType<typeof startMongo>>;
+  let under: Awaited<ReturnType<typeof mongoOutboxesOn>>;
+  let ours: MongoOutbox;
+  let theirs: MongoOutbox;
+
+  beforeAll(async () => {
+    mongo = await startMongo();
+    under = await mongoOutboxesOn(mongo);
+    [ours, theirs] = [under.connect(), under.connect()];
+  });
+  afterAll(() => under?.close());
+
+  const states = async (id: string) => (await theirs.get(id))?.parts.map(({ state }) => state);
+
+  test("an entry is removed by itself 48 hours after its update, when Telegram has long given it up", async () => {
+    const { id } = (await ours.open(entryOf(1))).entry;
+    const outbox = under.db.collection<{ _id: string; expires_at: Date }>("outbox");
+    expect((await outbox.findOne({ _id: id }))?.expires_at).toEqual(
+      new Date(under.clock.now() + 48 * 3_600_000),
+    );
+    const indexes = await outbox.indexes();
+    expect(indexes).toContainEqual(
+      expect.objectContaining({ key: { expires_at: 1 }, expireAfterSeconds: 0 }),
+    );
+  });
+
+  const writes: [
+    name: string,
+    write: (outbox: MongoOutbox, id: string) => Promise<unknown>,
+    after: string[],
+  ][] = [
+    [
+      "open",
+      async (outbox, id) => (await outbox.open(entryOf(3, { id }))).created,
+      ["sending", "pending", "pending"],
+    ],
+    ["take", (outbox, id) => outbox.take(id, 1), ["sending", "sending", "pending"]],
+    ["settle", (outbox, id) => outbox.settle(id, 0, "sent", true), ["sent", "sending", "pending"]],
+  ];
+
+  describe.each(writes)("%s", (name, write, after) => {
+    const operation = name === "open" ? "insert" : "update";
+    async function prepared(): Promise<string> {
+      const entry = entryOf(3);
+      if (name !== "open") await theirs.open(entry);
+      return entry.id;
+    }
+
+    test.each(["drop-after", "drop-before", "error", "throttle"] as const)(
+      "that meets %s is done once, by us",
+      async (kind) => {
+        const id = await prepared();
+        mongo.inject({ operation, kind });
+        expect(await write(ours, id)).toBe(true);
+        expect(await states(id)).toEqual(after);
+        expect(await write(theirs, id)).toBe(false);
+      },
+    );
+
+    test("whose answers are all lost fails as unavailable, and is not done twice", async () => {
+      const id = await prepared();
+      const lift = mongo.inject({ operation, kind: "drop-after", times: Number.POSITIVE_INFINITY });
+      await expect(write(ours, id)).rejects.toMatchObject({ code: "unavailable" });
+      lift();
+      expect(await states(id)).toEqual(after);
+      expect(await write(ours, id)).toBe(false);
+    });
+  });
+});
 
 describe("the outbox on DynamoDB", () => {
   let dynamo: Awaited<ReturnType<typeof startDynamo>>;

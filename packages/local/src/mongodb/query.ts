@@ -44,14 +44,17 @@ export type Change = { update: Document | Document[]; arrayFilters?: Document[] 
 /** The document as the update leaves it; the one given stays as it is. `filter` is what a positional `$` refers to. */
 export function updated(document: Document, filter: Document, { update, arrayFilters }: Change): Document {
   if (isReplacement(update)) return { ...("_id" in document && { _id: document["_id"] }), ...update };
-  const after = change(document, filter, withoutInitial(update), arrayFilters);
-  if (!isSame({ _id: document["_id"] }, { _id: after["_id"] }))
+  const modifier = withoutInitial(update);
+  if (!Array.isArray(modifier) && Object.values(modifier).some((fields) => changesId(document, fields)))
     throw new MongoServerFault(
       66,
       "Performing an update on the path '_id' would modify the immutable field '_id'",
     );
-  return after;
+  return change(document, filter, modifier, arrayFilters);
 }
+
+const changesId = ({ _id }: Document, fields: Document): boolean =>
+  Object.hasOwn(fields, "_id") && !isSame({ _id }, { _id: fields["_id"] });
 
 /** What an upsert inserts when nothing fits the filter. */
 export function upserted(filter: Document, { update, arrayFilters }: Change): Document {
