@@ -6,6 +6,9 @@ import { Conversations } from "@parley/core/conversation/conversations";
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { createMongoClient } from "@parley/core/conversation/mongo-client";
+import { migrateMongo } from "@parley/core/conversation/mongo-schema";
+import { MongoStore } from "@parley/core/conversation/mongo-store";
 import { HolidayCalendar } from "@parley/core/holidays/holiday-calendar";
 import { RedisCircuitStore } from "@parley/core/redis/circuit-store";
 import { FastRedis } from "@parley/core/redis/client";
@@ -16,6 +19,7 @@ import { WeatherApi } from "@parley/core/weather/weather-api";
 import { WeatherService } from "@parley/core/weather/weather-service";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { startMongo } from "@parley/local/mongodb/server";
 import { startCalendar } from "@parley/local/simulators/calendar";
 import { startModel } from "@parley/local/simulators/model";
 import { startWeather } from "@parley/local/simulators/weather";
@@ -34,7 +38,9 @@ export type WorkerOptions = { redisTimeoutMs?: number; maxContextTokens?: number
  * The core on real engines: DynamoDB, Redis behind the Upstash protocol, the simulated model, weather and calendar, all
  * over sockets, and one clock that tests move. Redis has its own.
  */
-export async function startRig(options: { engine?: "auto" | "redis-server" | "embedded" } = {}) {
+export async function startRig(
+  options: { engine?: "auto" | "redis-server" | "embedded"; store?: "dynamodb" | "mongodb" } = {},
+) {
   const clock = new MovableClock();
   const now = () => new Date(clock.now());
   const [dynamo, backend, model, weather, calendar] = await Promise.all([
@@ -46,6 +52,7 @@ export async function startRig(options: { engine?: "auto" | "redis-server" | "em
   ]);
   const upstash = await startUpstash({ backend, token: "test" });
   await ensureTable(dynamo.url, tableDefinition(TABLE));
+  const mongo = options.store === "mongodb" ? await startRigMongo() : undefined;
 
   /** What one Lambda instance builds: its own clients, the shared engines. */
   function worker({
@@ -62,12 +69,7 @@ export async function startRig(options: { engine?: "auto" | "redis-server" | "em
       clock,
       telemetry,
     });
-    const client = createDynamoClient({
-      endpoint: dynamo.url,
-      region: "us-east-1",
-      credentials: { accessKeyId: "local", secretAccessKey: "local" },
-    });
-    const store = new DynamoStore({ client, table: TABLE });
+    const store = mongo ? mongo.store() : dynamoStore(dynamo.url);
     const sessions = new Sessions({ redis, store, ttlMs: 30 * 60_000, clock });
     const chatModel = new OpenAIChat({ apiKey: "test", baseUrl: model.url, model: "offline-model" });
     const circuit = new RedisCircuitStore({
@@ -133,6 +135,8 @@ export async function startRig(options: { engine?: "auto" | "redis-server" | "em
   return {
     clock,
     dynamo,
+    /** Where this rig keeps conversations. */
+    storeEngine: mongo?.engine ?? dynamo,
     backend,
     upstash,
     model,
@@ -142,7 +146,33 @@ export async function startRig(options: { engine?: "auto" | "redis-server" | "em
     deadline: (ms = 20_000) => new Deadline(ms, { clock }),
     async close() {
       await Promise.all([upstash.close(), model.close(), weather.close(), calendar.close(), dynamo.close()]);
+      await mongo?.close();
       await backend.close();
+    },
+  };
+}
+
+function dynamoStore(endpoint: string): DynamoStore {
+  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
+  const client = createDynamoClient({ endpoint, region: "us-east-1", credentials });
+  return new DynamoStore({ client, table: TABLE });
+}
+
+async function startRigMongo() {
+  const engine = await startMongo();
+  const clients: ReturnType<typeof createMongoClient>[] = [];
+  function connect() {
+    const client = createMongoClient(engine.url);
+    clients.push(client);
+    return client;
+  }
+  await migrateMongo(connect().db("parley"));
+  return {
+    engine,
+    store: () => new MongoStore({ client: connect(), database: "parley" }),
+    async close() {
+      await Promise.all(clients.map((client) => client.close()));
+      await engine.close();
     },
   };
 }

@@ -17,7 +17,7 @@ export type Traffic = {
 /** Requests and bytes, both directions, as the engines counted them on their sockets while `work` ran. */
 export async function trafficOf(rig: Rig, work: () => Promise<unknown>): Promise<Traffic> {
   const read = () => ({
-    store: rig.dynamo.requests(),
+    store: rig.storeEngine.requests(),
     redis: rig.upstash.requests(),
     model: rig.model.total(),
     weather: rig.weather.total(),
