@@ -6,6 +6,14 @@ process.stdout.write(`property seed: FC_SEED=${process.env["FC_SEED"]}\n`);
 
 const SLOW = "tests/**/*.slow.test.ts";
 
+/** What a user of the service meets, whatever keeps the conversations. */
+const ON_ANY_STORE = [
+  "e2e/{start,dev,twirp-client,log-content,ownership.slow,telegram-chat.slow}",
+  "integration/{session,session-moves,idempotency,export,erasure,titles,health,early-timeout}",
+  "integration/{turn-faults,turn-rivals.slow,turn-without-redis}",
+  "integration/{telegram-worker,telegram-groups,telegram-without-redis,telegram-drill.slow}",
+].map((files) => `tests/${files}.test.ts`);
+
 export default defineConfig({
   test: {
     testTimeout: 30_000,
@@ -20,6 +28,8 @@ export default defineConfig({
       },
       // `npm run test:slow`: 20,000 requests, a browser, ten seconds by the clock, killed processes.
       { extends: true, test: { name: "slow", include: [SLOW] } },
+      // The same tests with conversations in MongoDB; a part of `npm run test:slow`.
+      { extends: true, test: { name: "mongodb", include: ON_ANY_STORE, env: { TEST_STORE: "mongodb" } } },
       // `npm run test:infra`: SST's genuine platform and command, and the archives that it made.
       {
         extends: true,

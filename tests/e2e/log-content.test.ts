@@ -123,7 +123,7 @@ async function failingServices(conversation: string) {
   ];
   for (const kind of ["error", "conflict", "drop-before", "drop-after"] as const) {
     for (let after = 0; after < 5; after++) {
-      const lift = edge.dynamo.inject({ kind, after, times: 1 });
+      const lift = edge.storeEngine.inject({ kind, after, times: 1 });
       await both();
       lift();
     }

@@ -251,7 +251,7 @@ describe("an answer is what the document says", () => {
   test.each(only(503).map((operation) => [nameOf(operation), operation] as const))(
     "%s: 503",
     async (_name, operation) => {
-      const lift = engines.dynamo.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
+      const lift = engines.storeEngine.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
       try {
         expectDocumented(operation, 503, await send(operation));
       } finally {
@@ -271,7 +271,7 @@ describe("an answer is what the document says", () => {
     const ask = async () => answerOf(await fetch(`${gateway.url}${service.path}`));
     expectDocumented(service, 200, await ask());
     if (service.path !== "/ready") return;
-    const lift = engines.dynamo.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
+    const lift = engines.storeEngine.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
     try {
       const answer = await ask();
       expectDocumented(service, 503, answer);

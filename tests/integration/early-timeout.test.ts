@@ -80,7 +80,7 @@ describe("a function answers before its own time is over", { retry: 2 }, () => {
   });
 
   test("when the store hangs, with its log line and its metrics", async () => {
-    const lift = engines.dynamo.inject({ kind: "hang", times: Number.POSITIVE_INFINITY });
+    const lift = engines.storeEngine.inject({ kind: "hang", times: Number.POSITIVE_INFINITY });
     const before = log.length;
     const hung = await call("/v1/conversations", { headers: { "x-request-id": "request-store" } });
     lift();

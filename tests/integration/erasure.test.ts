@@ -12,7 +12,7 @@ let edge: Edge;
 let oneTry: string;
 beforeAll(async () => {
   edge = await startEdge({ keys: [ada], together: true });
-  oneTry = await edge.open({ API_KEYS: ada.entry, AWS_MAX_ATTEMPTS: "1" });
+  oneTry = await edge.open({ API_KEYS: ada.entry, ...edge.storeEngine.oneTry.env });
 });
 afterAll(() => edge.close());
 
@@ -78,8 +78,8 @@ describe("DELETE", () => {
   test("leaves no row behind and answers nothing", async () => {
     const session = newSession();
     const conversation = await conversationIn(session);
-    // Head, three turns, three turn ids, the chat, and the chat in Redis.
-    expect(await traces(conversation, session)).toHaveLength(9);
+    // Head, three turns, the chat, and the chat in Redis.
+    expect(await traces(conversation, session)).toHaveLength(3 + 3 * edge.storeEngine.rowsPerTurn);
     const answer = await call(erase, { conversation });
     expect(answer).toMatchObject({ status: 204, body: Buffer.alloc(0) });
     expect(answer.headers["content-type"]).not.toBe("application/json");
@@ -119,7 +119,7 @@ describe("DELETE", () => {
     const before = (await edge.rows()).length;
     expect((await call(erase, { conversation })).status).toBe(204);
     expect(await traces(conversation)).toEqual([]);
-    expect((await edge.rows()).length).toBe(before - 241);
+    expect((await edge.rows()).length).toBe(before - 1 - 120 * edge.storeEngine.rowsPerTurn);
   });
 
   test("without Redis; the chat begins anew when it is back", async () => {
@@ -143,9 +143,9 @@ describe("killed half-way", () => {
   async function requestsOfOne(): Promise<number> {
     const session = newSession();
     const conversation = await conversationIn(session);
-    const before = edge.dynamo.requests().count;
+    const before = edge.storeEngine.requests().count;
     await call(erase, { conversation });
-    return edge.dynamo.requests().count - before;
+    return edge.storeEngine.requests().count - before;
   }
 
   test.each(["error", "drop-before", "drop-after"] as const)(
@@ -156,7 +156,7 @@ describe("killed half-way", () => {
       for (let after = 0; after < requests; after++) {
         const session = newSession();
         const conversation = await conversationIn(session);
-        const lift = edge.dynamo.inject({ kind, after });
+        const lift = edge.storeEngine.inject({ kind, after, times: edge.storeEngine.oneTry.times });
         const killed = await call(erase, { conversation }, oneTry);
         lift();
         expect(killed, `after ${after}`).toMatchObject({ status: 503, json: { code: "unavailable" } });
@@ -188,7 +188,7 @@ describe("killed half-way", () => {
       for (let after = 0; after < requests; after++) {
         const session = newSession();
         const conversation = await conversationIn(session);
-        const lift = edge.dynamo.inject({ kind, after });
+        const lift = edge.storeEngine.inject({ kind, after });
         expect((await call(erase, { conversation })).status, `after ${after}`).toBe(204);
         lift();
         expect(await traces(conversation, session)).toEqual([]);
@@ -199,7 +199,8 @@ describe("killed half-way", () => {
   test("a message to the chat of a half erased conversation begins a new one", async () => {
     const session = newSession();
     const conversation = await conversationIn(session);
-    const lift = edge.dynamo.inject({ kind: "error", after: 2 });
+    const { times } = edge.storeEngine.oneTry;
+    const lift = edge.storeEngine.inject({ kind: "error", after: 2, times });
     expect((await call(erase, { conversation }, oneTry)).status).toBe(503);
     lift();
     const { status, json } = await call(converse, { message: "Hello again", session });

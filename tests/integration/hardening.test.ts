@@ -385,7 +385,7 @@ describe("what clients put in", () => {
 
   test("a failing store's reason is in the log, and not in the answer", async () => {
     const { ask, output } = load({ AWS_MAX_ATTEMPTS: "1" });
-    const lift = engines.dynamo.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
+    const lift = engines.storeEngine.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
     const { status, headers, json, text } = await ask({ target: "/v1/conversations", headers: KEY });
     lift();
     expect(status).toBe(503);

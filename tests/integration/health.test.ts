@@ -31,9 +31,9 @@ describe("GET /health", () => {
     const engines = await startEngines();
     closing.push(engines.close);
     const { ask } = load(engines.env);
-    const before = [engines.dynamo.requests().count, engines.upstash.requests().count];
+    const before = [engines.storeEngine.requests().count, engines.upstash.requests().count];
     expect((await ask({ target: "/health", headers: { origin: "https://app.example" } })).status).toBe(200);
-    expect([engines.dynamo.requests().count, engines.upstash.requests().count]).toEqual(before);
+    expect([engines.storeEngine.requests().count, engines.upstash.requests().count]).toEqual(before);
   });
 });
 
@@ -53,7 +53,7 @@ describe("GET /ready", () => {
     const startedAt = performance.now();
     const answer = await ask({ target: "/ready" });
     const ms = performance.now() - startedAt;
-    for (const secret of [engines.dynamo.url, engines.upstash.url, engines.upstash.token, "127.0.0.1"]) {
+    for (const secret of [engines.storeEngine.url, engines.upstash.url, engines.upstash.token, "127.0.0.1"]) {
       expect(answer.text).not.toContain(secret);
     }
     return { ...answer, ms };
@@ -63,12 +63,12 @@ describe("GET /ready", () => {
 
   test("asks each service once and tells its latency", async () => {
     await ready();
-    const before = [engines.dynamo.requests().count, engines.upstash.requests().count];
+    const before = [engines.storeEngine.requests().count, engines.upstash.requests().count];
     const { status, headers, json } = await ready();
     expect(status).toBe(200);
     expect(headers).not.toHaveProperty("retry-after");
     expect(json).toEqual({ status: "ok", store: state(true), redis: state(true) });
-    expect(engines.dynamo.requests().count).toBe(before[0]! + 1);
+    expect(engines.storeEngine.requests().count).toBe(before[0]! + 1);
     expect(engines.upstash.requests().count).toBe(before[1]! + 1);
   });
 
@@ -82,7 +82,7 @@ describe("GET /ready", () => {
   });
 
   test.each(["error", "throttle", "drop-before"] as const)("is 503 while the store has %s", async (kind) => {
-    const lift = engines.dynamo.inject({ kind, times: FOREVER });
+    const lift = engines.storeEngine.inject({ kind, times: FOREVER });
     const { status, headers, json, ms } = await ready();
     expect(status).toBe(503);
     expect(Number(headers["retry-after"])).toBeGreaterThan(0);
@@ -94,7 +94,7 @@ describe("GET /ready", () => {
 
   test("is 503 within 3 s when both hang", async () => {
     engines.upstash.fault = "hang";
-    const lift = engines.dynamo.inject({ kind: "hang", times: FOREVER });
+    const lift = engines.storeEngine.inject({ kind: "hang", times: FOREVER });
     const { status, json, ms } = await ready();
     expect(status).toBe(503);
     expect(json).toEqual({ status: "unavailable", store: state(false), redis: state(false) });

@@ -1,7 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { DeleteCommand } from "@aws-sdk/lib-dynamodb";
-import { headKey, turnKey } from "@parley/core/conversation/dynamo-items";
 import type { SessionMetadata, Turn } from "@parley/core/conversation/types";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allTurns } from "../support/all-turns.ts";
@@ -9,9 +6,6 @@ import { MINUTE_MS } from "../support/clock.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 
 /** Which conversation a chat is in: by Redis, by the store when Redis has lost it, and whatever comes at once. */
-
-/** As the rig names it. */
-const TABLE = "parley";
 
 type Worker = ReturnType<Rig["worker"]>;
 
@@ -126,15 +120,7 @@ describe.each(fates)("when %s", (_what, fate) => {
   test("a chat whose conversation has vanished starts anew", async () => {
     const chat = newChat();
     const old = await say(chat);
-    const client = new DynamoDBClient({
-      endpoint: rig.dynamo.url,
-      region: "us-east-1",
-      credentials: { accessKeyId: "local", secretAccessKey: "local" },
-    });
-    for (const Key of [headKey(old), turnKey(old, 1)]) {
-      await client.send(new DeleteCommand({ TableName: TABLE, Key }));
-    }
-    client.destroy();
+    await rig.storeEngine.vanish(old);
     await fate(chat);
     const id = await say(chat, "Anybody there?");
     expect(id).not.toBe(old);

@@ -76,7 +76,7 @@ describe("a failure that may pass", () => {
   });
 
   test("a store that fails is waited for", async () => {
-    const lift = rig.dynamo.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
+    const lift = rig.storeEngine.inject({ kind: "error", times: Number.POSITIVE_INFINITY });
     const { results } = rig.poller.stats();
     await ann.say("What's the weather in Rome?");
     await vi.waitFor(() => expect(rig.poller.stats().results.partial).toBe(results.partial + 1), WAIT);

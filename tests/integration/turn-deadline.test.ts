@@ -131,7 +131,7 @@ describe("a deadline", () => {
 
   test("ends a turn whose store hangs", async () => {
     for (const operation of ["GetItem", "TransactWriteItems"]) {
-      lift = rig.dynamo.inject({ kind: "hang", operation, times: Number.POSITIVE_INFINITY });
+      lift = rig.storeEngine.inject({ kind: "hang", operation, times: Number.POSITIVE_INFINITY });
       const ask = newAsk("What's the weather in Rome?");
       const { error, tookMs } = await timed(converse(ask, new Deadline(SHORT_MS)));
       lift();
@@ -148,7 +148,12 @@ describe("a deadline", () => {
     const ask = newAsk("Hello!");
     await expect(converse(ask)).rejects.toThrow();
     lift();
-    lift = rig.dynamo.inject({ kind: "hang", operation: "Query", after: 1, times: Number.POSITIVE_INFINITY });
+    lift = rig.storeEngine.inject({
+      kind: "hang",
+      operation: "Query",
+      after: 1,
+      times: Number.POSITIVE_INFINITY,
+    });
     const { error, tookMs } = await timed(converse(ask, new Deadline(SHORT_MS)));
     lift();
     expect(error).toMatchObject({ code: "deadline_exceeded" });
@@ -199,7 +204,7 @@ describe("a store that fails when the reply is there", () => {
     async (kind) => {
       const ask = newAsk("Hello!");
       // One call fails at all four attempts of the SDK; the release after it gets through.
-      lift = rig.dynamo.inject({ kind, operation: "TransactWriteItems", after: 1, times: 4 });
+      lift = rig.storeEngine.inject({ kind, operation: "TransactWriteItems", after: 1, times: 4 });
       await expect(converse(ask)).rejects.toMatchObject({ code: "unavailable" });
       lift();
       await expectOpenThenComplete(ask, /./);
@@ -208,7 +213,12 @@ describe("a store that fails when the reply is there", () => {
 
   test("a reply that was stored though no answer came is the reply", async () => {
     const ask = newAsk("Hello!");
-    lift = rig.dynamo.inject({ kind: "drop-after", operation: "TransactWriteItems", after: 1, times: 4 });
+    lift = rig.storeEngine.inject({
+      kind: "drop-after",
+      operation: "TransactWriteItems",
+      after: 1,
+      times: 4,
+    });
     await expect(converse(ask)).rejects.toMatchObject({ code: "unavailable" });
     lift();
     const stored = await openTurn(ask);

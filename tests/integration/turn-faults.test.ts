@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import type { TurnResult } from "@parley/core/conversation/conversations";
 import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
-import type { Fault as DynamoFault } from "@parley/local/dynamodb/faults";
 import type { Fault as HttpFault } from "@parley/local/simulators/faults";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { allTurns } from "../support/all-turns.ts";
@@ -19,24 +18,27 @@ const WORKERS = 4;
 const ROUNDS = 5;
 
 type Post = { chat: number; turn: number; worker: number };
-type Faults = { dynamo: DynamoFault[]; model: HttpFault[]; redis: "cut" | "hang" | "refuse" | undefined };
+type StoreFault = Parameters<Rig["storeEngine"]["inject"]>[0];
+type Faults = { store: StoreFault[]; model: HttpFault[]; redis: "cut" | "hang" | "refuse" | undefined };
 
 const posts: fc.Arbitrary<Post[]> = fc.array(
   fc.record({ chat: fc.nat(CHATS - 1), turn: fc.nat(TURNS - 1), worker: fc.nat(WORKERS - 1) }),
   { minLength: 1, maxLength: 12 },
 );
 
-const dynamoFault: fc.Arbitrary<DynamoFault> = fc
-  .record({
-    operation: fc.constantFrom("TransactWriteItems", "UpdateItem", "GetItem", "Query"),
-    kind: fc.constantFrom("error", "drop-before", "drop-after", "conflict"),
-    after: fc.nat(8),
-    // At 4 the SDK gives up.
-    times: fc.constantFrom(1, 4),
-  })
-  .filter(
-    ({ kind, operation }) => kind !== "conflict" || ["TransactWriteItems", "UpdateItem"].includes(operation),
-  );
+const storeFault = ({ operations, tries }: Rig["storeEngine"]): fc.Arbitrary<StoreFault> =>
+  fc
+    .record({
+      operation: fc.constantFrom(...operations),
+      kind: fc.constantFrom("error", "drop-before", "drop-after", "conflict"),
+      after: fc.nat(8),
+      // Once, or until it is given up.
+      times: fc.constantFrom(1, tries),
+    })
+    // Reads meet no rivals.
+    .filter(
+      ({ kind, operation }) => kind !== "conflict" || !["GetItem", "Query", "find"].includes(operation),
+    );
 
 const modelFault: fc.Arbitrary<HttpFault> = fc.constantFrom(
   { status: 500, times: 2 },
@@ -47,11 +49,12 @@ const modelFault: fc.Arbitrary<HttpFault> = fc.constantFrom(
   { delayMs: 50, times: 3 },
 );
 
-const faults: fc.Arbitrary<Faults> = fc.record({
-  dynamo: fc.array(dynamoFault, { maxLength: 4 }),
-  model: fc.array(modelFault, { maxLength: 2 }),
-  redis: fc.constantFrom(undefined, undefined, "cut", "hang", "refuse"),
-});
+const faults = (engine: Rig["storeEngine"]): fc.Arbitrary<Faults> =>
+  fc.record({
+    store: fc.array(storeFault(engine), { maxLength: 4 }),
+    model: fc.array(modelFault, { maxLength: 2 }),
+    redis: fc.constantFrom(undefined, undefined, "cut", "hang", "refuse"),
+  });
 
 let rig: Rig;
 let workers: ReturnType<Rig["worker"]>[];
@@ -64,8 +67,8 @@ afterAll(() => rig?.close());
 
 const messageOf = ({ chat, turn }: Post) => `Message ${turn} of chat ${chat}`;
 
-function strike({ dynamo, model, redis }: Faults): () => void {
-  const lifts = [...dynamo.map((fault) => rig.dynamo.inject(fault)), ...model.map(rig.model.inject)];
+function strike({ store, model, redis }: Faults): () => void {
+  const lifts = [...store.map((fault) => rig.storeEngine.inject(fault)), ...model.map(rig.model.inject)];
   rig.upstash.fault = redis;
   return () => {
     for (const lift of lifts) lift();
@@ -74,8 +77,9 @@ function strike({ dynamo, model, redis }: Faults): () => void {
 }
 
 test("every message is stored once and answered once, whatever fails", { timeout: 120_000 }, async () => {
+  const troubled = fc.array(faults(rig.storeEngine), { maxLength: ROUNDS - 1 });
   await fc.assert(
-    fc.asyncProperty(posts, fc.array(faults, { maxLength: ROUNDS - 1 }), async (sent, troubles) => {
+    fc.asyncProperty(posts, troubled, async (sent, troubles) => {
       const owner = randomUUID();
       const answers = new Map<string, TurnResult[]>();
       const turnIdOf = ({ chat, turn }: Post) => `${chat}-${turn}`;

@@ -61,9 +61,9 @@ type Lane = Awaited<ReturnType<typeof startLane>>;
 
 async function startLane() {
   const rig = await startRig();
-  const { dynamo, upstash, model, weather } = rig;
+  const { storeEngine, upstash, model, weather } = rig;
   const gate = await startGate({
-    dynamo: dynamo.url,
+    dynamo: storeEngine.url,
     redis: upstash.url,
     model: model.url,
     weather: weather.url,

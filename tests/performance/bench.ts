@@ -55,10 +55,10 @@ async function turns(bundles: readonly Bundle[]) {
     const run = (times: number) => timingsOf(child, { times, route, body });
     const measured: string[][] = [["turn", "Redis requests", "bytes", "store requests", "bytes in + out"]];
     const measure = async (turn: number) => {
-      const before = { redis: engines.upstash.requests(), store: engines.dynamo.requests() };
+      const before = { redis: engines.upstash.requests(), store: engines.storeEngine.requests() };
       await run(1);
       const redis = engines.upstash.requests();
-      const store = engines.dynamo.requests();
+      const store = engines.storeEngine.requests();
       measured.push([
         String(turn),
         String(redis.count - before.redis.count),

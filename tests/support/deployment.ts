@@ -1,15 +1,12 @@
 import { createHash } from "node:crypto";
-import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { routes } from "@parley/functions/api/routes";
-import { ensureTable } from "@parley/local/dynamodb/ensure-table";
-import { startDynamo } from "@parley/local/dynamodb/server";
 import { type Gateway, startGateway } from "@parley/local/gateway/server";
 import { startModel } from "@parley/local/simulators/model";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
+import { startStoreEngine } from "./store-engine.ts";
 import { restClient } from "./upstash-rest.ts";
 
-const TABLE = "parley";
 const FUNCTIONS = new URL("../../packages/functions/src/", import.meta.url);
 
 /** The one key that deployments know: its id, and the secret that clients send. */
@@ -19,20 +16,19 @@ export type Engines = Awaited<ReturnType<typeof startEngines>>;
 
 /** What a deployment's functions talk to, each able to fail on demand. */
 export async function startEngines() {
-  const [dynamo, model, backend] = await Promise.all([
-    startDynamo(),
+  const [storeEngine, model, backend] = await Promise.all([
+    startStoreEngine(),
     startModel(),
     startRedisBackend({ engine: "embedded" }),
   ]);
   const upstash = await startUpstash({ backend, token: "test" });
-  await ensureTable(dynamo.url, tableDefinition(TABLE));
   return {
-    dynamo,
+    storeEngine,
     model,
     upstash,
     redis: restClient(upstash),
     async close() {
-      await Promise.all([upstash.close(), model.close(), dynamo.close()]);
+      await Promise.all([upstash.close(), model.close(), storeEngine.close()]);
       await backend.close();
     },
   };
@@ -40,7 +36,7 @@ export async function startEngines() {
 
 /** The functions behind a gateway, as they are deployed: with keys, and one attempt at whatever fails. */
 export function deploy(
-  { dynamo, model, upstash }: Engines,
+  { storeEngine, model, upstash }: Engines,
   { env = {}, timeoutMs = 20_000 }: { env?: Record<string, string>; timeoutMs?: number } = {},
 ): Promise<Gateway> {
   return startGateway({
@@ -51,11 +47,7 @@ export function deploy(
       API_KEYS: `${KEY.id}:${createHash("sha256").update(KEY.secret).digest("hex")}`,
       API_RATE_LIMIT_RPS: "1000",
       API_RATE_LIMIT_BURST: "1000",
-      CONVERSATIONS_TABLE: TABLE,
-      AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
-      AWS_REGION: "us-east-1",
-      AWS_ACCESS_KEY_ID: "local",
-      AWS_SECRET_ACCESS_KEY: "local",
+      ...storeEngine.env,
       AWS_MAX_ATTEMPTS: "1",
       UPSTASH_REDIS_REST_URL: upstash.url,
       UPSTASH_REDIS_REST_TOKEN: upstash.token,

@@ -1,21 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
-import { paginateScan } from "@aws-sdk/lib-dynamodb";
-import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
-import { DynamoStore } from "@parley/core/conversation/dynamo-store";
-import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { routes } from "@parley/functions/api/routes";
-import { ensureTable } from "@parley/local/dynamodb/ensure-table";
-import { startDynamo } from "@parley/local/dynamodb/server";
 import { type Gateway, type GatewayLog, startGateway } from "@parley/local/gateway/server";
 import { startModel } from "@parley/local/simulators/model";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
 import { startGate } from "./hold-gate.ts";
+import { startStoreEngine } from "./store-engine.ts";
 import { restClient } from "./upstash-rest.ts";
 
-const TABLE = "parley";
 const FUNCTIONS = new URL("../../packages/functions/src/", import.meta.url);
-const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
 
 export type ApiKey = { id: string; secret: string /** As API_KEYS lists it. */; entry: string };
 
@@ -35,7 +28,7 @@ const togetherRoutes = routes.map((route) => ({
 
 /**
  * The API's own functions in worker instances behind the local gateway, with authentication, on real engines that tests
- * can look into: DynamoDB, Redis behind the Upstash protocol and the simulated model, all over sockets.
+ * can look into: a store, Redis behind the Upstash protocol and the simulated model, all over sockets.
  */
 export async function startEdge({
   keys,
@@ -46,15 +39,13 @@ export async function startEdge({
   env?: Record<string, string>;
   together?: boolean;
 } = {}) {
-  const [dynamo, backend, model] = await Promise.all([
-    startDynamo(),
+  const [storeEngine, backend, model] = await Promise.all([
+    startStoreEngine(),
     startRedisBackend({ engine: "embedded" }),
     startModel(),
   ]);
   const gate = await startGate(model.origin);
   const upstash = await startUpstash({ backend, token: `token-${randomBytes(16).toString("hex")}` });
-  await ensureTable(dynamo.url, tableDefinition(TABLE));
-  const client = createDynamoClient({ endpoint: dynamo.url, region: "us-east-1", credentials: CREDENTIALS });
   const redis = restClient(upstash);
   const gateways: Gateway[] = [];
   const log: GatewayLog[] = [];
@@ -64,11 +55,7 @@ export async function startEdge({
     OPENAI_BASE_URL: model.url.replace(model.origin, gate.origin),
     UPSTASH_REDIS_REST_URL: upstash.url,
     UPSTASH_REDIS_REST_TOKEN: upstash.token,
-    AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
-    AWS_REGION: "us-east-1",
-    AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-    CONVERSATIONS_TABLE: TABLE,
+    ...storeEngine.env,
     POWERTOOLS_SERVICE_NAME: "parley",
     POWERTOOLS_TRACE_ENABLED: "false",
     // Limits have tests of their own.
@@ -93,23 +80,16 @@ export async function startEdge({
   return {
     url,
     open,
-    dynamo,
+    storeEngine,
     upstash,
     model,
     redis,
     /** Holds the next request to the model that contains a text. */
     hold: gate.hold,
     settings,
-    store: new DynamoStore({ client, table: TABLE }),
+    store: storeEngine.connect(),
 
-    /** Every item of the table. */
-    async rows(): Promise<Record<string, unknown>[]> {
-      const items = [];
-      for await (const page of paginateScan({ client }, { TableName: TABLE, ConsistentRead: true })) {
-        items.push(...(page.Items ?? []));
-      }
-      return items;
-    },
+    rows: storeEngine.rows,
 
     /** The keys of Redis that fit a pattern and hold a string, with it. */
     async redisStrings(pattern: string): Promise<Record<string, string>> {
@@ -131,9 +111,8 @@ export async function startEdge({
 
     async close(): Promise<void> {
       await Promise.all(gateways.map((gateway) => gateway.close()));
-      client.destroy();
       await gate.close();
-      await Promise.all([upstash.close(), dynamo.close(), model.close()]);
+      await Promise.all([upstash.close(), storeEngine.close(), model.close()]);
       await backend.close();
     },
   };

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Finished } from "./process.ts";
 import { quietEnvironment } from "./process.ts";
+import { storeUnderTest } from "./store-engine.ts";
 
 export const program = fileURLToPath(new URL("../../packages/local/bin/parley.mjs", import.meta.url));
 
@@ -71,7 +72,7 @@ export async function startOnTerminal(args: string[], options: RunOptions = {}):
 function start(file: string, args: string[], { env, stdin }: RunOptions): Running {
   const mark = randomUUID();
   const child = spawn(file, args, {
-    env: { ...quietEnvironment(), TERM: "xterm", ...env, PARLEY_TEST_RUN: mark },
+    env: { ...quietEnvironment(), TERM: "xterm", STORE: storeUnderTest(), ...env, PARLEY_TEST_RUN: mark },
     stdio: "pipe",
   });
   child.stdin.on("error", () => {});

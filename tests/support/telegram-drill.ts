@@ -1,6 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { DynamoDBDocumentClient, paginateScan } from "@aws-sdk/lib-dynamodb";
 import type { OutboxEntry } from "@parley/core/telegram/outbox";
 import { renderMarkdown } from "@parley/core/telegram/render/index";
 import { texts } from "@parley/core/telegram/texts";
@@ -115,7 +113,7 @@ export async function runDrill({ seed, chats, messagesPerChat }: DrillOptions): 
       return call(killing.signal).finally(() => clearTimeout(timer));
     },
   });
-  const { control, model, backend, poller, dynamo } = rig;
+  const { control, model, backend, poller } = rig;
   try {
     model.script([(request) => replyTo(lastMessage(request))], { repeat: true });
     await control.addFault({ kind: "answer_lost", method: "sendMessage", probability: ANSWER_LOST, seed });
@@ -134,7 +132,7 @@ export async function runDrill({ seed, chats, messagesPerChat }: DrillOptions): 
     const shown = await Promise.all(
       senders.map(async (sender) => (await sender.heard()).map(({ text = "" }) => text)),
     );
-    const items = await scan(dynamo.url);
+    const items = await rig.rows();
     return {
       messages: chats * messagesPerChat,
       kills,
@@ -156,17 +154,6 @@ function lastText(body: string): string {
 }
 
 type Item = Record<string, unknown>;
-
-async function scan(endpoint: string): Promise<Item[]> {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  const client = DynamoDBDocumentClient.from(
-    new DynamoDBClient({ endpoint, region: "us-east-1", credentials }),
-  );
-  const items: Item[] = [];
-  for await (const { Items = [] } of paginateScan({ client }, { TableName: "parley" })) items.push(...Items);
-  client.destroy();
-  return items;
-}
 
 const outboxOf = (items: readonly Item[]) =>
   items.flatMap(({ entry }) => (entry === undefined ? [] : [entry as OutboxEntry]));

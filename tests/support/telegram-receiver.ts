@@ -87,7 +87,7 @@ export async function startReceiver() {
     return {
       queue: queue.requests().count,
       redis: engines.upstash.requests().count,
-      store: engines.dynamo.requests().count,
+      store: engines.storeEngine.requests().count,
       telegram: Object.values(calls).reduce((sum, count) => sum + count, 0),
     };
   }

@@ -1,7 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { paginateScan } from "@aws-sdk/lib-dynamodb";
-import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
-import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import type { Turn } from "@parley/core/conversation/types";
 import type { MetricName } from "@parley/core/metrics";
 import { MAX_ATTEMPTS } from "@parley/core/telegram/worker";
@@ -80,7 +77,7 @@ export async function startTelegramRig(options: TelegramRigOptions = {}) {
   ]);
   if (options.redis === false) await engines.upstash.stop();
   const own = {
-    dynamo: engines.dynamo.url,
+    dynamo: engines.storeEngine.url,
     redis: engines.upstash.url,
     model: engines.model.url,
     weather: engines.weather.url,
@@ -108,7 +105,7 @@ export async function startTelegramRig(options: TelegramRigOptions = {}) {
     taskRoot: TASK_ROOT,
     env: {
       ...env,
-      AWS_ENDPOINT_URL_DYNAMODB: between.dynamo,
+      ...(engines.storeEngine.kind === "dynamodb" && { AWS_ENDPOINT_URL_DYNAMODB: between.dynamo }),
       UPSTASH_REDIS_REST_URL: between.redis,
       OPENAI_BASE_URL: between.model,
       WEATHER_API_URL: between.weather,
@@ -156,14 +153,8 @@ export async function startTelegramRig(options: TelegramRigOptions = {}) {
     secret_token: SECRET,
   });
 
-  const TableName = env["CONVERSATIONS_TABLE"] ?? "";
-  const client = createDynamoClient({
-    endpoint: engines.dynamo.url,
-    region: "us-east-1",
-    credentials: { accessKeyId: "local", secretAccessKey: "local" },
-  });
   const redis = restClient(engines.upstash);
-  const store = new DynamoStore({ client, table: TableName });
+  const store = engines.storeEngine.connect();
   const output = () => logs.flatMap((entry) => (entry.type === "output" ? [entry.line] : []));
 
   const speaker = speakers(control);
@@ -214,14 +205,7 @@ export async function startTelegramRig(options: TelegramRigOptions = {}) {
       return turns.flat().sort((a, b) => a.createdAt - b.createdAt || a.seq - b.seq);
     },
 
-    /** Every item of the table. */
-    async rows(): Promise<Record<string, unknown>[]> {
-      const items = [];
-      for await (const page of paginateScan({ client }, { TableName, ConsistentRead: true })) {
-        items.push(...(page.Items ?? []));
-      }
-      return items;
-    },
+    rows: engines.storeEngine.rows,
 
     redis,
 
@@ -243,7 +227,6 @@ export async function startTelegramRig(options: TelegramRigOptions = {}) {
 
     async close(): Promise<void> {
       await Promise.all([poller.close(), worker.close(), gateway.close(), botApi.close()]);
-      client.destroy();
       await Promise.all([queue.close(), engines.close()]);
     },
   };

@@ -2,8 +2,8 @@ import { MongoClient, type MongoClientOptions } from "mongodb";
 import { AppError } from "../error.ts";
 
 /**
- * A client for the store, one a container. It connects at the first operation and repeats once what may be repeated. A
- * function answers one request at a time: few connections, none kept for nothing.
+ * A client for the store, one a container. It connects at the first operation and repeats once what may be repeated, unless
+ * the URI says otherwise. A function answers one request at a time: few connections, none kept for nothing.
  * @throws AppError failed_precondition when `uri` is no connection string; it holds a password, so no error shows it
  */
 export function createMongoClient(uri: string, options: MongoClientOptions = {}): MongoClient {
@@ -17,8 +17,6 @@ export function createMongoClient(uri: string, options: MongoClientOptions = {})
     // The driver's own limit for a whole operation, `timeoutMS`, does nothing as of 7.9.
     socketTimeoutMS: 3_000,
     waitQueueTimeoutMS: 3_000,
-    retryReads: true,
-    retryWrites: true,
     readPreference: "primary",
     writeConcern: { w: "majority" },
     ignoreUndefined: true,

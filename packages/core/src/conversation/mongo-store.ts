@@ -94,34 +94,27 @@ export class MongoStore implements ConversationStore {
     return claimed ? toTurn(claimed) : undefined;
   }
 
-  /**
-   * The turn first: it alone decides who completes it. Who dies before the title is set leaves it to the next turn, for
-   * one is asked for as long as the conversation has none.
-   */
+  /** A transaction only when there is a title to set, which is once in a conversation. */
   async complete(turn: Turn, holder: string, reply: Reply, title?: string): Promise<boolean> {
-    const { matchedCount } = await this.#db.run(() =>
-      this.#db.turns.updateOne(
-        {
-          ...turnKey(turn),
-          // The same reply again: the answer to the first attempt was lost.
-          $or: [
-            { "lease.holder": holder, reply: { $exists: false } },
-            { "reply.messageId": reply.messageId },
-          ],
-        },
-        { $set: { reply }, $unset: { lease: "" } },
-      ),
-    );
-    if (matchedCount === 0) return false;
-    if (title !== undefined) {
-      await this.#db.run(() =>
-        this.#db.conversations.updateOne(
-          { _id: turn.conversationId, title: { $exists: false } },
-          { $set: { title } },
-        ),
-      );
+    const { turns, conversations } = this.#db;
+    const held: Filter<TurnDocument> = {
+      ...turnKey(turn),
+      // The same reply again: the answer to the first attempt was lost.
+      $or: [{ "lease.holder": holder, reply: { $exists: false } }, { "reply.messageId": reply.messageId }],
+    };
+    const done = { $set: { reply }, $unset: { lease: "" as const } };
+    if (title === undefined) {
+      const { matchedCount } = await this.#db.run(() => turns.updateOne(held, done));
+      return matchedCount > 0;
     }
-    return true;
+    const { commit } = await this.#db.transact(async (session) => {
+      const { matchedCount } = await turns.updateOne(held, done, { session });
+      if (matchedCount === 0) return { commit: false };
+      const untitled = { _id: turn.conversationId, title: { $exists: false } };
+      await conversations.updateOne(untitled, { $set: { title } }, { session });
+      return { commit: true };
+    });
+    return commit;
   }
 
   async release(turn: Turn, holder: string): Promise<void> {

@@ -1,0 +1,145 @@
+import { DeleteCommand, paginateScan } from "@aws-sdk/lib-dynamodb";
+import type { ConversationStore } from "@parley/core/conversation/conversation-store";
+import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
+import { headKey, turnKey } from "@parley/core/conversation/dynamo-items";
+import { DynamoStore } from "@parley/core/conversation/dynamo-store";
+import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { createMongoClient } from "@parley/core/conversation/mongo-client";
+import { migrateMongo, mongoIndexes } from "@parley/core/conversation/mongo-schema";
+import { MongoStore } from "@parley/core/conversation/mongo-store";
+import { ensureTable } from "@parley/local/dynamodb/ensure-table";
+import type { FaultKind } from "@parley/local/dynamodb/faults";
+import { type Requests, startDynamo } from "@parley/local/dynamodb/server";
+import { startMongo } from "@parley/local/mongodb/server";
+
+export type StoreKind = "dynamodb" | "mongodb";
+
+/** Where conversations are kept: `TEST_STORE=mongodb` runs the same tests on MongoDB. */
+export const storeUnderTest = (): StoreKind =>
+  process.env["TEST_STORE"] === "mongodb" ? "mongodb" : "dynamodb";
+
+export type StoreEngine = {
+  kind: StoreKind;
+  url: string;
+  /** What leads the functions there. */
+  env: Record<string, string>;
+  /** Totals since the start; take two and subtract. */
+  requests(): Requests;
+  /** Makes requests fail; `operation` is the engine's own name of one. Returns what lifts the fault again. */
+  inject(fault: { kind: FaultKind; operation?: string; after?: number; times?: number }): () => void;
+  /** Its own names of the requests that conversations make, and how often each is tried. */
+  operations: readonly string[];
+  tries: number;
+  /** For functions that give up at the first failure: their settings, and the failures that it takes. */
+  oneTry: { env: Record<string, string>; times: number };
+  /** Rows that a turn adds to its conversation. */
+  rowsPerTurn: number;
+  /** Another container's. */
+  connect(): ConversationStore;
+  /** Everything that is kept. */
+  rows(): Promise<Record<string, unknown>[]>;
+  /** A conversation of one turn vanishes, and nobody is told. */
+  vanish(conversationId: string): Promise<void>;
+  close(): Promise<void>;
+};
+
+export const startStoreEngine = (kind: StoreKind = storeUnderTest()): Promise<StoreEngine> =>
+  kind === "mongodb" ? startMongoEngine() : startDynamoEngine();
+
+const TABLE = "parley";
+const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
+
+async function startDynamoEngine(): Promise<StoreEngine> {
+  const dynamo = await startDynamo();
+  await ensureTable(dynamo.url, tableDefinition(TABLE));
+  const connect = () =>
+    createDynamoClient({ endpoint: dynamo.url, region: "us-east-1", credentials: CREDENTIALS });
+  const client = connect();
+  const clients = [client];
+  return {
+    ...dynamo,
+    kind: "dynamodb",
+    operations: ["TransactWriteItems", "UpdateItem", "GetItem", "Query"],
+    tries: 4,
+    oneTry: { env: { AWS_MAX_ATTEMPTS: "1" }, times: 1 },
+    // Itself, and its turn id.
+    rowsPerTurn: 2,
+    env: {
+      CONVERSATIONS_TABLE: TABLE,
+      AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    },
+    connect() {
+      const own = connect();
+      clients.push(own);
+      return new DynamoStore({ client: own, table: TABLE });
+    },
+    async rows() {
+      const items = [];
+      for await (const page of paginateScan({ client }, { TableName: TABLE, ConsistentRead: true })) {
+        items.push(...(page.Items ?? []));
+      }
+      return items;
+    },
+    async vanish(id) {
+      for (const Key of [headKey(id), turnKey(id, 1)]) {
+        await client.send(new DeleteCommand({ TableName: TABLE, Key }));
+      }
+    },
+    async close() {
+      for (const each of clients) each.destroy();
+      await dynamo.close();
+    },
+  };
+}
+
+async function startMongoEngine(): Promise<StoreEngine> {
+  const mongo = await startMongo();
+  const database = "parley";
+  const client = createMongoClient(mongo.url);
+  const clients = [client];
+  const db = client.db(database);
+  await migrateMongo(db);
+  return {
+    ...mongo,
+    kind: "mongodb",
+    operations: ["findAndModify", "insert", "update", "commitTransaction", "find"],
+    tries: 2,
+    oneTry: {
+      env: { MONGODB_URI: `${mongo.url}&retryReads=false&retryWrites=false` },
+      // What the driver does not repeat at all, the store does.
+      times: 2,
+    },
+    rowsPerTurn: 1,
+    env: {
+      STORE: "mongodb",
+      MONGODB_URI: mongo.url,
+      MONGODB_DATABASE: database,
+      // The queue's client is AWS's all the same.
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    },
+    connect() {
+      const own = createMongoClient(mongo.url);
+      clients.push(own);
+      return new MongoStore({ client: own, database });
+    },
+    async rows() {
+      const found = await Promise.all(
+        Object.keys(mongoIndexes).map((name) => db.collection(name).find().toArray()),
+      );
+      return found.flat();
+    },
+    async vanish(id) {
+      await db.collection<{ _id: string }>("conversations").deleteOne({ _id: id });
+      await db.collection("turns").deleteMany({ conversation_id: id });
+    },
+    async close() {
+      await Promise.all(clients.map((each) => each.close()));
+      await mongo.close();
+    },
+  };
+}
