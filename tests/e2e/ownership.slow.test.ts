@@ -47,12 +47,12 @@ async function conversationOf(key: ApiKey) {
 
 /** Everything that the store and the sessions in Redis have of an owner. */
 async function belongings({ id }: ApiKey) {
-  const rows = await edge.rows();
-  const own = new Set(rows.filter(({ owner }) => owner === id).map(({ pk }) => pk));
-  const isOwn = (pk: unknown) => own.has(pk) || /^(?:KEY|SESSION)#([^#]*)#/.exec(String(pk))?.[1] === id;
+  const rows = await edge.storeEngine.rowsOf(id);
+  const { items } = await edge.store.list(id, { size: 1_000 });
+  const own = new Set(items.map((conversation) => conversation.id));
   const chats = Object.entries(await edge.redisStrings("session:*"));
-  const sessions = chats.filter(([, value]) => own.has(`CONV#${JSON.parse(value).conversation_id}`));
-  return { rows: rows.filter(({ pk }) => isOwn(pk)), sessions };
+  const sessions = chats.filter(([, value]) => own.has(JSON.parse(value).conversation_id));
+  return { rows, sessions };
 }
 
 const OF_THE_MOMENT = /^(?:date|x-request-id|apigw-requestid|x-ratelimit-.*|location)$/;
@@ -178,7 +178,7 @@ describe.each([
       const listed = await call(endpoint, { pageToken }, intruder);
       const { conversations } = listed.json as { conversations: { id: string }[] };
       expect(conversations.length).toBeGreaterThanOrEqual(2);
-      const rows = (await belongings(intruder)).rows.map((row) => row["id"]);
+      const rows = (await belongings(intruder)).rows.map((row) => row["id"] ?? row["_id"]);
       for (const one of conversations) expect(rows).toContain(one.id);
 
       // The token's conversation is gone, and nothing tells.

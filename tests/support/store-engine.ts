@@ -18,6 +18,8 @@ export type StoreKind = "dynamodb" | "mongodb";
 export const storeUnderTest = (): StoreKind =>
   process.env["TEST_STORE"] === "mongodb" ? "mongodb" : "dynamodb";
 
+type Row = Record<string, unknown>;
+
 export type StoreEngine = {
   kind: StoreKind;
   url: string;
@@ -37,7 +39,9 @@ export type StoreEngine = {
   /** Another container's. */
   connect(): ConversationStore;
   /** Everything that is kept. */
-  rows(): Promise<Record<string, unknown>[]>;
+  rows(): Promise<Row[]>;
+  /** Of an owner. */
+  rowsOf(owner: string): Promise<Row[]>;
   /** A conversation of one turn vanishes, and nobody is told. */
   vanish(conversationId: string): Promise<void>;
   close(): Promise<void>;
@@ -56,6 +60,13 @@ async function startDynamoEngine(): Promise<StoreEngine> {
     createDynamoClient({ endpoint: dynamo.url, region: "us-east-1", credentials: CREDENTIALS });
   const client = connect();
   const clients = [client];
+  async function rows(): Promise<Row[]> {
+    const items: Row[] = [];
+    for await (const page of paginateScan({ client }, { TableName: TABLE, ConsistentRead: true })) {
+      items.push(...(page.Items ?? []));
+    }
+    return items;
+  }
   return {
     ...dynamo,
     kind: "dynamodb",
@@ -76,12 +87,13 @@ async function startDynamoEngine(): Promise<StoreEngine> {
       clients.push(own);
       return new DynamoStore({ client: own, table: TABLE });
     },
-    async rows() {
-      const items = [];
-      for await (const page of paginateScan({ client }, { TableName: TABLE, ConsistentRead: true })) {
-        items.push(...(page.Items ?? []));
-      }
-      return items;
+    rows,
+    async rowsOf(owner) {
+      const items = await rows();
+      const own = new Set(items.filter((item) => item["owner"] === owner).map(({ pk }) => pk));
+      return items.filter(
+        ({ pk }) => own.has(pk) || /^(?:KEY|SESSION)#([^#]*)#/.exec(String(pk))?.[1] === owner,
+      );
     },
     async vanish(id) {
       for (const Key of [headKey(id), turnKey(id, 1)]) {
@@ -102,6 +114,10 @@ async function startMongoEngine(): Promise<StoreEngine> {
   const clients = [client];
   const db = client.db(database);
   await migrateMongo(db);
+  async function rows(): Promise<Row[]> {
+    const names = Object.keys(mongoIndexes);
+    return (await Promise.all(names.map((name) => db.collection(name).find().toArray()))).flat();
+  }
   return {
     ...mongo,
     kind: "mongodb",
@@ -127,12 +143,8 @@ async function startMongoEngine(): Promise<StoreEngine> {
       clients.push(own);
       return new MongoStore({ client: own, database });
     },
-    async rows() {
-      const found = await Promise.all(
-        Object.keys(mongoIndexes).map((name) => db.collection(name).find().toArray()),
-      );
-      return found.flat();
-    },
+    rows,
+    rowsOf: async (owner) => (await rows()).filter((row) => row["owner"] === owner),
     async vanish(id) {
       await db.collection<{ _id: string }>("conversations").deleteOne({ _id: id });
       await db.collection("turns").deleteMany({ conversation_id: id });

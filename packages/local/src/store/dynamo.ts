@@ -5,11 +5,9 @@ import { ensureTable, ensureTimeToLive } from "../dynamodb/ensure-table.ts";
 import { startDynamo } from "../dynamodb/server.ts";
 import type { Settings } from "../env.ts";
 import { hostOf } from "../host-of.ts";
-import { type OpenedStore, startOn } from "./opened-store.ts";
+import { LOCAL_CREDENTIALS, type OpenedStore, regionOf, startOn } from "./opened-store.ts";
 
 const DEFAULT_TABLE = "parley";
-/** Any will do, and those of a real account have no business at a local server. */
-const LOCAL = { accessKeyId: "local", secretAccessKey: "local" };
 
 /** The DynamoDB that the settings name, else the emulator: `inMemory` when its folder is another process's. */
 export async function openDynamo(
@@ -17,7 +15,7 @@ export async function openDynamo(
   dataDir: string,
   { inMemory = false }: { inMemory?: boolean } = {},
 ): Promise<OpenedStore> {
-  const region = settings["AWS_REGION"] ?? settings["AWS_DEFAULT_REGION"] ?? "us-east-1";
+  const region = regionOf(settings);
   const table = settings["CONVERSATIONS_TABLE"];
   if (settings["DYNAMODB"] === "aws") {
     if (table === undefined) throw new Error("DYNAMODB=aws needs CONVERSATIONS_TABLE, the table's name");
@@ -37,14 +35,16 @@ export async function openDynamo(
       AWS_ENDPOINT_URL_DYNAMODB: url,
       AWS_REGION: region,
       CONVERSATIONS_TABLE: name,
-      AWS_ACCESS_KEY_ID: LOCAL.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: LOCAL.secretAccessKey,
-      AWS_SESSION_TOKEN: undefined,
-      AWS_PROFILE: undefined,
+      ...LOCAL_CREDENTIALS,
     },
     isMadeAtStart: true,
-    migrate: (told) => migrate(new DynamoDBClient({ endpoint: url, region, credentials: LOCAL }), name, told),
+    migrate: (told) => migrate(localClient(url, region), name, told),
   };
+}
+
+function localClient(endpoint: string, region: string): DynamoDBClient {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = LOCAL_CREDENTIALS;
+  return new DynamoDBClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
 }
 
 async function migrate(client: DynamoDBClient, table: string, told: (line: string) => void = () => {}) {

@@ -4,7 +4,7 @@ import { createMongoClient } from "@parley/core/conversation/mongo-client";
 import { migrateMongo } from "@parley/core/conversation/mongo-schema";
 import type { Settings } from "../env.ts";
 import { startMongo } from "../mongodb/server.ts";
-import { type OpenedStore, startOn } from "./opened-store.ts";
+import { LOCAL_CREDENTIALS, type OpenedStore, regionOf, startOn } from "./opened-store.ts";
 
 /** The MongoDB that `MONGODB_URI` names, else our own: `inMemory` when its folder is another process's. */
 export async function openMongo(
@@ -36,7 +36,14 @@ function connect(settings: Settings): Omit<OpenedStore, "close"> {
   const server = options.srvHost ?? options.hosts.join(", ");
   return {
     summary: { part: "Store", kind: "real", what: `MongoDB at ${server}, database ${database}` },
-    env: { STORE: "mongodb", MONGODB_URI: uri, MONGODB_DATABASE: database },
+    env: {
+      STORE: "mongodb",
+      MONGODB_URI: uri,
+      MONGODB_DATABASE: database,
+      // For the queue, which is AWS's all the same.
+      AWS_REGION: regionOf(settings),
+      ...LOCAL_CREDENTIALS,
+    },
     isMadeAtStart: true,
     async migrate(told = () => {}) {
       const client = createMongoClient(uri);

@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import type { Settings } from "../env.ts";
 import type { Part } from "../part.ts";
 
 /** A store that can be reached: what the functions have to be told of it, and how to make its table or indexes. */
@@ -8,6 +9,17 @@ export type OpenedStore = Required<Part> & {
   /** Makes what is missing. `told` hears of each step. */
   migrate(told?: (line: string) => void): Promise<void>;
 };
+
+/** What AWS's SDK needs for servers on this machine: any will do, and a real account's have no business there. */
+export const LOCAL_CREDENTIALS = {
+  AWS_ACCESS_KEY_ID: "local",
+  AWS_SECRET_ACCESS_KEY: "local",
+  AWS_SESSION_TOKEN: undefined,
+  AWS_PROFILE: undefined,
+};
+
+export const regionOf = (settings: Settings): string =>
+  settings["AWS_REGION"] ?? settings["AWS_DEFAULT_REGION"] ?? "us-east-1";
 
 /** Another process has the folder of the local store. */
 export class StoreInUseError extends Error {
