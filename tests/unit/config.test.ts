@@ -8,6 +8,10 @@ const REDIS = {
   UPSTASH_REDIS_REST_TOKEN: "redis-token",
 };
 const MODEL = { OPENAI_API_KEY: "sk-secret" };
+const MONGO = {
+  STORE: "mongodb",
+  MONGODB_URI: "mongodb+srv://parley:hunter2@cluster.example.net/?w=majority",
+};
 
 /** Every group of settings, and the settings that it reads. */
 const GROUPS: Record<string, { read: (config: Config) => unknown; required: object }> = {
@@ -123,7 +127,15 @@ test("each setting reaches its place", () => {
   });
   expect(read("sessionTtlMs", { SESSION_TTL_MINUTES: "5" })).toBe(300_000);
   expect(read("maxContextTokens", { MAX_CONTEXT_TOKENS: "128000" })).toBe(128_000);
-  expect(read("store", { CONVERSATIONS_TABLE: "other" })).toEqual({ table: "other" });
+  expect(read("store", { STORE: "dynamodb", CONVERSATIONS_TABLE: "other" })).toEqual({
+    kind: "dynamodb",
+    table: "other",
+  });
+  expect(read("store", { ...MONGO, MONGODB_DATABASE: "other" })).toEqual({
+    kind: "mongodb",
+    uri: MONGO.MONGODB_URI,
+    database: "other",
+  });
   expect(read("authMode", { AUTH_MODE: "none" })).toBe("none");
   expect(read("redis", { REDIS_TIMEOUT_MS: "250" })).toMatchObject({ timeoutMs: 250 });
   expect(
@@ -185,6 +197,28 @@ describe("a wrong setting is named and its value is not", () => {
     expect(error.message).not.toContain("hunter2");
   });
 
+  test("STORE is one of two", () => {
+    for (const value of ["hunter2", "MongoDB", "mongodb "]) {
+      expect(failure("store", { ...MONGO, STORE: value }).message).toBe(
+        "Wrong settings: STORE: must be dynamodb or mongodb. See .env.example.",
+      );
+    }
+  });
+
+  test.each([
+    [
+      "MONGODB_URI",
+      ["hunter2", "https://hunter2", "mongodb:hunter2", "postgres://a:hunter2@b", "mongodb://"],
+    ],
+    ["MONGODB_DATABASE", ["hunter2/x", "a.hunter2", "hunter2 ", "hunter2".repeat(10), "$hunter2", "a\u0000"]],
+  ])("%s", (name, values) => {
+    for (const value of values) {
+      const { message } = failure("store", { ...MONGO, [name]: value });
+      expect(message).toMatch(new RegExp(`^Wrong settings: ${name}: must be`));
+      expect(message).not.toContain("hunter2");
+    }
+  });
+
   test("too many retries are a mistake", () => {
     expect(failure("retry", { RETRY_MAX_ATTEMPTS: "11" }).message).toContain("RETRY_MAX_ATTEMPTS");
   });
@@ -217,6 +251,15 @@ describe("a missing setting", () => {
       });
     },
   );
+
+  test.each([{}, { MONGODB_URI: "" }])("is named: MongoDB %j", (env) => {
+    expect(failure("store", { STORE: "mongodb", ...env }).message).toMatch(
+      /^Wrong settings: MONGODB_URI: (?:is not set|must begin)/,
+    );
+    // What DynamoDB needs is nobody's business then, and the other way round.
+    expect(read("store", { ...MONGO, CONVERSATIONS_TABLE: "" })).toMatchObject({ database: "parley" });
+    expect(read("store", { MONGODB_URI: "nonsense" })).toMatchObject({ kind: "dynamodb" });
+  });
 
   test("is named: model", () => {
     expect(failure("model", {}).message).toBe(

@@ -1,0 +1,130 @@
+import { createMongoClient } from "@parley/core/conversation/mongo-client";
+import { mongoIndexes } from "@parley/core/conversation/mongo-schema";
+import { startDynamo } from "@parley/local/dynamodb/server";
+import { startMongo } from "@parley/local/mongodb/server";
+import { afterEach, describe, expect, test } from "vitest";
+import { removeTemporaryFolders, runParley, startParley, temporaryFolder } from "../support/parley.ts";
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+  await removeTemporaryFolders();
+});
+
+async function run(args: string[], env: Record<string, string> = {}, data?: string) {
+  const ended = await runParley(["store", ...args], { env: { STORE: "", ...env }, ...(data && { data }) });
+  return { code: ended.code, stdout: ended.stdout, stderr: ended.stderr };
+}
+
+const COLLECTIONS = Object.keys(mongoIndexes);
+const done = (...lines: string[]) => ({
+  code: 0,
+  stdout: lines.map((line) => `${line}\n`).join(""),
+  stderr: "",
+});
+
+describe("migrate", () => {
+  test("makes MongoDB's collections with their indexes, twice as once", async () => {
+    const mongo = await startMongo();
+    closing.push(() => mongo.close());
+    const env = { STORE: "mongodb", MONGODB_URI: mongo.url, MONGODB_DATABASE: "mine" };
+    const host = new URL(mongo.url).host;
+    for (let twice = 0; twice < 2; twice++) {
+      expect(await run(["migrate"], env)).toEqual(
+        done(
+          `MongoDB at ${host}, database mine`,
+          ...COLLECTIONS.map((name) => `  collection ${name}: ready`),
+        ),
+      );
+    }
+    const client = createMongoClient(mongo.url);
+    closing.push(() => client.close());
+    for (const [name, wanted] of Object.entries(mongoIndexes)) {
+      const there = await client.db("mine").collection(name).indexes();
+      for (const index of wanted) expect(there).toContainEqual({ v: 2, ...index });
+    }
+  });
+
+  test("makes DynamoDB's table, removed items and all, twice as once", async () => {
+    const dynamo = await startDynamo();
+    closing.push(() => dynamo.close());
+    const env = { AWS_ENDPOINT_URL_DYNAMODB: dynamo.url, CONVERSATIONS_TABLE: "mine" };
+    for (let twice = 0; twice < 2; twice++) {
+      expect(await run(["migrate"], env)).toEqual(
+        done(
+          `DynamoDB at ${new URL(dynamo.url).host}`,
+          "  table mine: ready",
+          "  time to live on expires_at: on",
+        ),
+      );
+    }
+    expect(dynamo.requests().byOperation).toMatchObject({ CreateTable: 2, UpdateTimeToLive: 1 });
+  });
+
+  test("without settings makes the store on this machine, unless another Parley has it", async () => {
+    const data = await temporaryFolder();
+    const made = await run(["migrate"], { STORE: "mongodb" }, data);
+    expect(made).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^MongoDB emulated, in .*mongodb\n/),
+    });
+    const dev = await startParley(["dev"], { data, env: { PORT: "0", STORE: "mongodb" } });
+    closing.push(async () => {
+      dev.kill("SIGTERM");
+      await dev.finished;
+    });
+    await expect.poll(() => dev.output(), { timeout: 15_000 }).toMatch(/curl/);
+    expect(await run(["migrate"], { STORE: "mongodb" }, data)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^another Parley has .*mongodb, which has made it ready\n$/),
+    });
+    expect(await run(["migrate"], {}, data)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^DynamoDB emulated, in .*dynamodb\n {2}table parley: ready\n/),
+    });
+  });
+
+  test("what cannot be done is one line, without the password", async () => {
+    const mongo = { STORE: "mongodb", MONGODB_URI: "mongodb://parley:hunter2@127.0.0.1:1/" };
+    const failures: [env: Record<string, string>, line: RegExp][] = [
+      [mongo, /^store: MONGODB_URI: 127\.0\.0\.1:1 says: .*ECONNREFUSED.*\n$/],
+      [
+        { ...mongo, MONGODB_URI: "mongodb://a:hunter2@b@c/" },
+        /^store: .*MONGODB_URI: is not a MongoDB connection string/,
+      ],
+      [{ ...mongo, MONGODB_URI: "hunter2" }, /^store: .*MONGODB_URI: must be a mongodb/],
+      [{ STORE: "hunter2" }, /^store: .*STORE: must be dynamodb or mongodb/],
+      [{ DYNAMODB: "aws" }, /^store: DYNAMODB=aws needs CONVERSATIONS_TABLE/],
+    ];
+    for (const [env, line] of failures) {
+      const ended = await run(["migrate"], env);
+      expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(line) });
+      expect(ended.stdout + ended.stderr).not.toContain("hunter2");
+    }
+  });
+});
+
+test("wrong usage is one line and where to read more; --help tells it", async () => {
+  const lines: [line: string, ...args: string[]][] = [
+    ["a command is missing"],
+    ["there is no command sing", "sing"],
+    ["there is no command toString", "toString"],
+    ["this is too much: please", "migrate", "please"],
+  ];
+  for (const [line, ...args] of lines) {
+    expect(await run(args)).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: `store: ${line}\nnpm run store -- --help lists the commands\n`,
+    });
+  }
+  expect(await run(["migrate", "--nope"])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--nope"),
+  });
+  expect(await run(["--help"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^ {2}migrate /m),
+    stderr: "",
+  });
+});
