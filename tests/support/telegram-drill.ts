@@ -197,8 +197,9 @@ async function judge(shown: readonly string[][], messagesPerChat: number, outbox
 
 function unansweredOf(items: readonly Item[], chats: number, messagesPerChat: number): string[] {
   const replies = new Map<string, unknown[]>();
-  for (const { sk, message, reply } of items) {
-    if (!/^TURN#\d/.test(String(sk))) continue;
+  for (const { turn_id, message, reply } of items) {
+    // Only turns have both.
+    if (turn_id === undefined || message === undefined) continue;
     replies.set(String(message), [...(replies.get(String(message)) ?? []), reply]);
   }
   const names = Array.from({ length: chats * messagesPerChat }, (_, n) =>
