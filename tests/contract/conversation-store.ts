@@ -12,6 +12,7 @@ import {
   replyOf,
   turnToBegin,
 } from "../support/stored-turns.ts";
+import { erasureContract } from "./conversation-store-erase.ts";
 import { movesContract } from "./conversation-store-moves.ts";
 import { hostileNamesContract } from "./conversation-store-names.ts";
 import { pagingContract } from "./conversation-store-pages.ts";
@@ -39,6 +40,7 @@ export function conversationStoreContract(name: string, makeStore: () => Promise
     describe("sessions", () => sessionContract(() => store));
     describe("sessions that move", () => movesContract(() => store));
     describe("pages", () => pagingContract(() => store));
+    describe("erase", () => erasureContract(() => store));
     describe("names that clients choose", () => hostileNamesContract(() => store));
     describe("rivals", () => rivalryContract(() => under.connect()));
   });
