@@ -69,10 +69,10 @@ const dynamo = z.object({ CONVERSATIONS_TABLE: withDefault(z.string(), "parley")
 const mongo = z.object({
   MONGODB_URI: z
     .string("is not set: STORE=mongodb needs it")
-    .regex(/^mongodb(\+srv)?:\/\/./, "must be a mongodb:// or mongodb+srv:// connection string"),
-  // What MongoDB allows, and within what it allows everywhere.
+    .check(z.regex(/^mongodb(\+srv)?:\/\/./, "must be a mongodb:// or mongodb+srv:// connection string")),
+  // Of what MongoDB allows, what it allows everywhere.
   MONGODB_DATABASE: withDefault(
-    z.string().regex(/^[\w-]{1,63}$/, "must be 1 to 63 of A-Z a-z 0-9 _ -"),
+    z.string().check(z.regex(/^[\w-]{1,63}$/, "must be 1 to 63 of A-Z a-z 0-9 _ -")),
     "parley",
   ),
 });

@@ -1,21 +1,15 @@
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { AppError } from "../error.ts";
-import { isConversationId, newConversationId } from "../id.ts";
-import * as z from "../schema.ts";
+import { newConversationId } from "../id.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import { beginItems, newestTurnCount } from "./dynamo-begin.ts";
 import * as items from "./dynamo-items.ts";
 import { OWNER_INDEX } from "./dynamo-table.ts";
 import { openTurn } from "./open-turn.ts";
-import { decodeToken, encodeToken } from "./page-token.ts";
+import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
 import { wait } from "./rivals.ts";
 import { TableClient } from "./table-client.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
-
-const listPosition = z.object({
-  id: z.string().check(z.refine(isConversationId)),
-  at: z.int().check(z.minimum(0)),
-});
 
 /** Turns removed in one transaction, each with its turn id; DynamoDB allows 100 items. */
 const ERASED_AT_ONCE = 50;

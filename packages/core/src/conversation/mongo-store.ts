@@ -1,7 +1,6 @@
 import type { Filter, MongoClient } from "mongodb";
-import * as z from "zod";
 import { AppError } from "../error.ts";
-import { isConversationId, newConversationId } from "../id.ts";
+import { newConversationId } from "../id.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import { appendTurn } from "./mongo-begin.ts";
 import { MongoDatabase, unlessDuplicate } from "./mongo-database.ts";
@@ -14,11 +13,9 @@ import {
   turnKey,
 } from "./mongo-documents.ts";
 import { openTurn } from "./open-turn.ts";
-import { decodeToken, encodeToken } from "./page-token.ts";
+import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
 import { wait } from "./rivals.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
-
-const listPosition = z.object({ id: z.string().refine(isConversationId), at: z.int().min(0) });
 
 /** Turns removed by one command: far fewer than take as long as a command may. */
 const ERASED_AT_ONCE = 500;

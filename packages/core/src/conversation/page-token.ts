@@ -1,5 +1,12 @@
 import { AppError } from "../error.ts";
-import type * as z from "../schema.ts";
+import { isConversationId } from "../id.ts";
+import * as z from "../schema.ts";
+
+/** Where a page of a list of conversations ended. */
+export const listPosition = z.object({
+  id: z.string().check(z.refine(isConversationId)),
+  at: z.int().check(z.minimum(0)),
+});
 
 /** An opaque page token: where a page ended, and nothing of whose it was. */
 export const encodeToken = (position: unknown) => Buffer.from(JSON.stringify(position)).toString("base64url");
