@@ -15,6 +15,9 @@ const absent = (what, ...names) =>
     )
     .join("\n");
 
+/** What infra/deployment.ts reads as well. */
+const isInMongo = process.env["STORE"] === "mongodb";
+
 /** What stands in for modules that a deployed function does not use. */
 const UNUSED = {
   // Lambda has the credentials in its environment: there are no profiles, no single sign-on, no instance's metadata.
@@ -39,6 +42,10 @@ const UNUSED = {
   analytics: absent("@upstash/core-analytics", "Analytics"),
   // X-Ray's SDK compares two plain versions with it.
   semver: "exports.gte = (a, b) => a.localeCompare(b, 'en', { numeric: true }) >= 0",
+  // A deployment keeps conversations in one store.
+  "other-store": isInMongo
+    ? absent("DynamoDB's adapter", "openDynamoStorage")
+    : absent("MongoDB's adapter", "openMongoStorage"),
   // What X-Ray's SDK tells of the calls of a client of AWS that it was given: it is given none.
   "x-ray-calls": "exports.services = {}",
 };
@@ -56,6 +63,8 @@ const UNUSED_BY_PATH = {
   semver: "semver",
   "../resources/aws_whitelist.json": "x-ray-calls",
 };
+
+const OTHER_STORE = isInMongo ? /\/src\/dynamo-storage\.ts$/ : /\/src\/mongo-storage\.ts$/;
 
 /**
  * Of OpenAI's two dozen resources we use one, and of that one neither its streams nor its runner of tools; its client
@@ -88,6 +97,7 @@ function standIn({ path, importer, resolveDir, kind }) {
   const builtin = imported && /^(?:node:)?(https?)$/.exec(path)?.[1];
   if (builtin) return { path: builtin, namespace: "builtin" };
   const file = join(resolveDir, path);
+  if (OTHER_STORE.test(file)) return { path: "other-store", namespace: "unused" };
   if (OPENAI_CLIENT.test(importer) && OTHER_OPENAI.test(file)) return { path: file, namespace: "openai" };
   if (/\/@aws-sdk\/[\w-]+\/package\.json$/.test(file)) return { path: file, namespace: "version" };
   // It names its CommonJS alone, of which nothing can be left out.

@@ -1,10 +1,7 @@
-import { systemClock as clock } from "@parley/core/clock";
 import type { StoreSettings } from "@parley/core/config";
 import type { ConversationStore } from "@parley/core/conversation/conversation-store";
-import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
-import { DynamoStore } from "@parley/core/conversation/dynamo-store";
-import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
 import type { Outbox } from "@parley/core/telegram/outbox";
+import { openDynamoStorage } from "./dynamo-storage.ts";
 import { environment } from "./environment.ts";
 
 /** What is kept, in one place: an answer on its way is not to outlive its conversation, nor the other way round. */
@@ -13,13 +10,9 @@ export type Storage = { store: ConversationStore; outbox: Outbox };
 /** MongoDB's driver is as heavy as everything else together: loaded only where it is asked for. */
 const mongo = environment["STORE"] === "mongodb" ? await import("./mongo-storage.ts") : undefined;
 
-/** One client a container; it connects at the first request. */
+/** One client a container; it connects at the first request. A deployment has the code of its own store alone. */
 export function openStorage(settings: StoreSettings): Storage {
-  if (settings.kind === "dynamodb") {
-    const { table } = settings;
-    const client = createDynamoClient();
-    return { store: new DynamoStore({ client, table }), outbox: new DynamoOutbox({ client, table, clock }) };
-  }
+  if (settings.kind === "dynamodb") return openDynamoStorage(settings);
   if (!mongo) throw new Error("STORE was not mongodb when this instance started");
   return mongo.openMongoStorage(settings);
 }

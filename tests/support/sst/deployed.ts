@@ -17,6 +17,7 @@ import { startWeather } from "@parley/local/simulators/weather";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
 import { startTestBotApi } from "../bot-api.ts";
+import { startStoreEngine } from "../store-engine.ts";
 import { linksOf, unpack } from "./archives.ts";
 import { SECRETS } from "./diff.ts";
 import type { Graph } from "./graph.ts";
@@ -114,7 +115,10 @@ export async function startDeployed(
     startTestBotApi(),
   ]);
   const upstash = await startUpstash({ backend, token: SECRETS.UpstashRedisRestToken });
-  await createGraphTable(graph, dynamo.url);
+  // A deployment without a table keeps conversations in MongoDB.
+  const hasTable = graph.all("aws:dynamodb/table:Table").length > 0;
+  const mongo = hasTable ? undefined : await startStoreEngine("mongodb");
+  if (hasTable) await createGraphTable(graph, dynamo.url);
   // Lambda polls a queue with its function's own role.
   const roleOf = (accessKeyId: string) => (accessKeyId === "local" ? WORKER : accessKeyId);
   const policyOf = (name: string) => graph.policy(name);
@@ -124,6 +128,7 @@ export async function startDeployed(
   const here = {
     AWS_ENDPOINT_URL_DYNAMODB: store.url,
     AWS_ENDPOINT_URL_SQS: sqs.url,
+    ...(mongo && { MONGODB_URI: mongo.url }),
     UPSTASH_REDIS_REST_URL: upstash.url,
     OPENAI_BASE_URL: model.url,
     WEATHER_API_URL: weather.url,
@@ -213,7 +218,7 @@ export async function startDeployed(
     async close() {
       await Promise.all([poller.close(), worker.close(), gateway.close()]);
       await Promise.all([store.close(), sqs.close(), botApi.close(), queue.close(), upstash.close()]);
-      await Promise.all([dynamo.close(), model.close(), weather.close(), calendar.close()]);
+      await Promise.all([dynamo.close(), mongo?.close(), model.close(), weather.close(), calendar.close()]);
       await backend.close();
     },
   };

@@ -1,0 +1,10 @@
+import { systemClock as clock } from "@parley/core/clock";
+import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
+import { DynamoStore } from "@parley/core/conversation/dynamo-store";
+import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
+import type { Storage } from "./storage.ts";
+
+export function openDynamoStorage({ table }: { table: string }): Storage {
+  const client = createDynamoClient();
+  return { store: new DynamoStore({ client, table }), outbox: new DynamoOutbox({ client, table, clock }) };
+}
