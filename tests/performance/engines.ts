@@ -3,17 +3,18 @@ import { startModel } from "@parley/local/simulators/model";
 import { startWeather } from "@parley/local/simulators/weather";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
-import { startStoreEngine } from "../support/store-engine.ts";
+import { type StoreOptions, startStoreEngine } from "../support/store-engine.ts";
 
 export type EnginesOptions = {
   redis?: Parameters<typeof startRedisBackend>[0];
   model?: Parameters<typeof startModel>[0];
+  store?: StoreOptions;
 };
 
 /** The local engines in memory, their counters at hand, and the environment that leads the functions to them. */
 export async function startEngines(options: EnginesOptions = {}) {
   const [storeEngine, backend, model, weather, calendar] = await Promise.all([
-    startStoreEngine(),
+    startStoreEngine(undefined, options.store),
     startRedisBackend(options.redis),
     startModel(options.model),
     startWeather(),

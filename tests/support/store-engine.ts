@@ -47,8 +47,15 @@ export type StoreEngine = {
   close(): Promise<void>;
 };
 
-export const startStoreEngine = (kind: StoreKind = storeUnderTest()): Promise<StoreEngine> =>
-  kind === "mongodb" ? startMongoEngine() : startDynamoEngine();
+export type StoreOptions = {
+  /** Of a transaction whose client has died; MongoDB's own is a minute. */
+  transactionLifetimeMs?: number;
+};
+
+export const startStoreEngine = (
+  kind: StoreKind = storeUnderTest(),
+  options: StoreOptions = {},
+): Promise<StoreEngine> => (kind === "mongodb" ? startMongoEngine(options) : startDynamoEngine());
 
 const TABLE = "parley";
 const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
@@ -107,8 +114,8 @@ async function startDynamoEngine(): Promise<StoreEngine> {
   };
 }
 
-async function startMongoEngine(): Promise<StoreEngine> {
-  const mongo = await startMongo();
+async function startMongoEngine(options: StoreOptions): Promise<StoreEngine> {
+  const mongo = await startMongo(options);
   const database = "parley";
   const client = createMongoClient(mongo.url);
   const clients = [client];

@@ -71,7 +71,11 @@ export async function startTelegramRig(options: TelegramRigOptions = {}) {
   const logs: (FunctionLog | GatewayLog | PollerLog)[] = [];
   const log = (entry: FunctionLog | GatewayLog | PollerLog) => void logs.push(entry);
   const [engines, queue, botApi] = await Promise.all([
-    startEngines({ redis: { engine: "embedded" }, ...options.engines }),
+    startEngines({
+      redis: { engine: "embedded" },
+      store: { transactionLifetimeMs: 60_000 / timeScale },
+      ...options.engines,
+    }),
     openQueue({ timeScale, visibilityTimeoutS, maxReceiveCount: MAX_ATTEMPTS + 1 }),
     startTestBotApi({ timeScale, now: () => new Date(fastNow(time)), ...options.botApi }),
   ]);

@@ -1,10 +1,15 @@
 import { systemClock as clock } from "@parley/core/clock";
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
-import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
 import type { Storage } from "./storage.ts";
 
 export function openDynamoStorage({ table }: { table: string }): Storage {
   const client = createDynamoClient();
-  return { store: new DynamoStore({ client, table }), outbox: new DynamoOutbox({ client, table, clock }) };
+  return {
+    store: new DynamoStore({ client, table }),
+    async outbox() {
+      const { DynamoOutbox } = await import("@parley/core/telegram/dynamo-outbox");
+      return new DynamoOutbox({ client, table, clock });
+    },
+  };
 }

@@ -4,8 +4,8 @@ import type { Outbox } from "@parley/core/telegram/outbox";
 import { openDynamoStorage } from "./dynamo-storage.ts";
 import { environment } from "./environment.ts";
 
-/** What is kept, in one place: an answer on its way is not to outlive its conversation, nor the other way round. */
-export type Storage = { store: ConversationStore; outbox: Outbox };
+/** What is kept, in one place. The outbox is loaded where Telegram is answered. */
+export type Storage = { store: ConversationStore; outbox: () => Promise<Outbox> };
 
 /** MongoDB's driver is as heavy as everything else together: loaded only where it is asked for. */
 const mongo = environment["STORE"] === "mongodb" ? await import("./mongo-storage.ts") : undefined;

@@ -44,8 +44,9 @@ export type Page<T> = {
 export type PageRequest = { size: number; token?: string | undefined };
 
 /**
- * Where conversations live. Every method is one round trip unless rivals or a repetition make it more, and its cost
- * does not grow with the conversation. Reads see every write that was answered before they began, `list` excepted.
+ * Where conversations live. Every method takes as many round trips at turn 1,000 as at turn 1, one in DynamoDB, unless
+ * rivals or a repetition make it more; `erase` alone does as much as there is to remove. Reads see
+ * every write that was answered before they began, `list` excepted.
  * All throw AppError: unavailable (throttled, unreachable), deadline_exceeded (the signal ended it), invalid_argument (a
  * page token that is not ours).
  */

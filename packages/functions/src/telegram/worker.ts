@@ -52,7 +52,8 @@ async function answered(record: SQSRecord, context: Context): Promise<boolean> {
     const receiver_trace_id = AWSTraceHeader?.match(/Root=([^;]+)/)?.[1];
     logger.appendKeys({ request_id, receiver_trace_id, bot, update_id: update.update_id });
     const deadline = new Deadline(context.getRemainingTimeInMillis() - MARGIN_MS);
-    await workerFor(bot).handle(update as unknown as Update, receives, deadline);
+    const worker = await workerFor(bot);
+    await worker.handle(update as unknown as Update, receives, deadline);
     logger.info("update", { receives, duration_ms: elapsedMs(startedAt) });
     return true;
   } catch (error) {
