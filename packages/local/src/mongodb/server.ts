@@ -6,7 +6,7 @@ import { admin, commands } from "./commands.ts";
 import { Cursors } from "./cursors.ts";
 import { BlockedError, Engine } from "./engine.ts";
 import { MongoServerFault, toFault, writeConflict } from "./errors.ts";
-import { createFaults, type Fault, faultError } from "./faults.ts";
+import { createFaults, type Fault, type Faults, faultError } from "./faults.ts";
 import { sweepExpired } from "./time-to-live.ts";
 import { type Message, takeMessages } from "./wire.ts";
 
@@ -60,55 +60,14 @@ export type MongoOptions = {
 export async function startMongo(options: MongoOptions = {}): Promise<Mongo> {
   const engine = await Engine.open(options.path);
   const sessions = new ClientSessions(engine, options.transactionLifetimeMs ?? TRANSACTION_LIFETIME_MS);
-  const execute = createDispatch(engine, sessions);
   const faults = createFaults();
   const total: Requests = { count: 0, bytesIn: 0, bytesOut: 0, byOperation: {} };
   const sockets = new Set<Socket>();
-  let address = "";
-
-  async function answer(socket: Socket, message: Message): Promise<void> {
-    const operation = Object.keys(message.command)[0] ?? "";
-    if (HOUSEKEEPING.has(operation)) {
-      const reply = operation === "endSessions" ? sessions.end(message.command[operation]) : hello(address);
-      if (message.wantsReply) socket.write(message.reply(reply));
-      return;
-    }
-    total.count += 1;
-    total.byOperation[operation] = (total.byOperation[operation] ?? 0) + 1;
-    const fault = faults.next(operation, message.command);
-    if (fault === "hang") return;
-    if (fault === "drop-before") return void socket.destroy();
-    const error = faultError(fault, message.command);
-    const reply = await (error ? Promise.resolve(error.reply()) : execute(operation, message.command));
-    if (fault === "drop-after") return void socket.destroy();
-    if (!message.wantsReply) return;
-    const bytes = message.reply(reply);
-    total.bytesOut += bytes.length;
-    socket.write(bytes);
-  }
-
+  const reception = { execute: createDispatch(engine, sessions), sessions, faults, total, address: "" };
   const server = createServer((socket) => {
     sockets.add(socket);
-    socket.setNoDelay(true);
     socket.on("close", () => sockets.delete(socket));
-    socket.on("error", () => socket.destroy());
-    let buffered: Buffer = Buffer.alloc(0);
-    let answered: Promise<void> = Promise.resolve();
-    socket.on("data", (chunk: Buffer) => {
-      try {
-        const { messages, rest } = takeMessages(Buffer.concat([buffered, chunk]));
-        buffered = rest;
-        for (const message of messages) {
-          answered = answered.then(() => answer(socket, message)).catch(() => void socket.destroy());
-        }
-        // What the driver asks to watch the server is not traffic of ours.
-        if (messages.some(({ command }) => !HOUSEKEEPING.has(Object.keys(command)[0] ?? "")))
-          total.bytesIn += chunk.length;
-      } catch {
-        // Not what a MongoDB client sends.
-        socket.destroy();
-      }
-    });
+    receive(socket, (message) => answer(reception, socket, message));
   });
   try {
     server.listen(options.port ?? 0, "127.0.0.1");
@@ -117,7 +76,7 @@ export async function startMongo(options: MongoOptions = {}): Promise<Mongo> {
     await engine.close();
     throw error;
   }
-  address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  reception.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const sweeping = setInterval(
     () => void sweepExpired(engine, Date.now()),
     options.sweepEveryMs ?? SWEEP_EVERY_MS,
@@ -126,7 +85,7 @@ export async function startMongo(options: MongoOptions = {}): Promise<Mongo> {
 
   let closing: Promise<void> | undefined;
   return {
-    url: `mongodb://${address}/?replicaSet=${REPLICA_SET}`,
+    url: `mongodb://${reception.address}/?replicaSet=${REPLICA_SET}`,
     requests: () => structuredClone(total),
     inject: faults.inject,
     close() {
@@ -138,6 +97,57 @@ export async function startMongo(options: MongoOptions = {}): Promise<Mongo> {
       return closing;
     },
   };
+}
+
+type Reception = {
+  execute: (operation: string, body: Document) => Promise<Document>;
+  sessions: ClientSessions;
+  faults: Faults;
+  total: Requests;
+  address: string;
+};
+
+async function answer(reception: Reception, socket: Socket, message: Message): Promise<void> {
+  const { execute, sessions, faults, total, address } = reception;
+  const operation = Object.keys(message.command)[0] ?? "";
+  if (HOUSEKEEPING.has(operation)) {
+    const reply = operation === "endSessions" ? sessions.end(message.command[operation]) : hello(address);
+    if (message.wantsReply) socket.write(message.reply(reply));
+    return;
+  }
+  total.count += 1;
+  total.bytesIn += message.bytes;
+  total.byOperation[operation] = (total.byOperation[operation] ?? 0) + 1;
+  const fault = faults.next(operation, message.command);
+  if (fault === "hang") return;
+  if (fault === "drop-before") return void socket.destroy();
+  const error = faultError(fault, message.command);
+  const reply = error ? error.reply() : await execute(operation, message.command);
+  if (fault === "drop-after") return void socket.destroy();
+  if (!message.wantsReply) return;
+  const bytes = message.reply(reply);
+  total.bytesOut += bytes.length;
+  socket.write(bytes);
+}
+
+/** Takes a client's messages, one after the other. */
+function receive(socket: Socket, answerTo: (message: Message) => Promise<void>): void {
+  let buffered: Buffer = Buffer.alloc(0);
+  let answered: Promise<void> = Promise.resolve();
+  socket.setNoDelay(true);
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (chunk: Buffer) => {
+    try {
+      const { messages, rest } = takeMessages(Buffer.concat([buffered, chunk]));
+      buffered = rest;
+      for (const message of messages) {
+        answered = answered.then(() => answerTo(message)).catch(() => void socket.destroy());
+      }
+    } catch {
+      // Not what a MongoDB client sends.
+      socket.destroy();
+    }
+  });
 }
 
 const REPLICA_SET = "parley";

@@ -12,6 +12,8 @@ const MORE_TO_COME = 2;
 /** One request: a command with the database it is for, and how to answer it. */
 export type Message = {
   command: Document;
+  /** With its header. */
+  bytes: number;
   /** Whether the client waits for an answer. */
   wantsReply: boolean;
   reply(document: Document): Buffer;
@@ -56,6 +58,7 @@ function parseMsg(message: Buffer, requestId: number): Message {
   }
   return {
     command: { ...command, ...sequences },
+    bytes: message.length,
     wantsReply: (flags & MORE_TO_COME) === 0,
     reply(document) {
       const body = BSON.serialize(document, { ignoreUndefined: true });
@@ -85,6 +88,7 @@ function parseQuery(message: Buffer, requestId: number): Message {
   const command = BSON.deserialize(message.subarray(at, at + message.readInt32LE(at)));
   return {
     command: { ...command, $db: namespace.split(".")[0] },
+    bytes: message.length,
     wantsReply: true,
     reply(document) {
       const head = Buffer.alloc(20);
