@@ -10,8 +10,8 @@ import {
   turnToBegin,
 } from "../support/stored-turns.ts";
 
-/** More than any store removes at once. */
-const MANY = 120;
+/** More than DynamoDB removes in one transaction. */
+const MANY = 60;
 
 /** What `erase` leaves: nothing. */
 export function erasureContract(store: () => ConversationStore): void {

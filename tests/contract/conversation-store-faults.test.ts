@@ -60,7 +60,7 @@ async function startMongoStore(onTestFinished: Finish): Promise<Engine> {
   return { store, inject: mongo.inject };
 }
 
-/** Each engine, its requests that can meet a rival, and those that begin and end the storing of a turn. */
+/** Each engine, its requests that can meet a rival, and those that a transaction begins and ends with. */
 const ENGINES = [
   {
     name: "DynamoDB",
@@ -215,7 +215,8 @@ describe.concurrent.each(ENGINES)(
         const { inject, store } = await start(onTestFinished);
         const turn = await begin(store);
         const reply = replyOf("once");
-        const lift = inject({ kind: "drop-after", times: Number.POSITIVE_INFINITY });
+        const operation = title === undefined ? {} : { operation: commits };
+        const lift = inject({ ...operation, kind: "drop-after", times: Number.POSITIVE_INFINITY });
         await expect(store.complete(turn, holderOf(turn), reply, title)).rejects.toMatchObject({
           code: "unavailable",
         });

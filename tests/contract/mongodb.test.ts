@@ -68,7 +68,7 @@ describe("documents", () => {
         const { insertedId } = await things.insertOne({ content });
         expect((await things.findOne({ _id: insertedId }))?.["content"]).toEqual(content);
       }),
-      { numRuns: 50 },
+      { numRuns: 20 },
     );
   });
 

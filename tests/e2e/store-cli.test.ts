@@ -96,8 +96,10 @@ describe("migrate", () => {
       [{ STORE: "hunter2" }, /^store: .*STORE: must be dynamodb or mongodb/],
       [{ DYNAMODB: "aws" }, /^store: DYNAMODB=aws needs CONVERSATIONS_TABLE/],
     ];
-    for (const [env, line] of failures) {
-      const ended = await run(["migrate"], env);
+    const all = await Promise.all(
+      failures.map(async ([env, line]) => ({ ended: await run(["migrate"], env), line })),
+    );
+    for (const { ended, line } of all) {
       expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(line) });
       expect(ended.stdout + ended.stderr).not.toContain("hunter2");
     }
@@ -111,13 +113,14 @@ test("wrong usage is one line and where to read more; --help tells it", async ()
     ["there is no command toString", "toString"],
     ["this is too much: please", "migrate", "please"],
   ];
-  for (const [line, ...args] of lines) {
-    expect(await run(args)).toEqual({
+  const ended = await Promise.all(lines.map(([, ...args]) => run(args)));
+  expect(ended).toEqual(
+    lines.map(([line]) => ({
       code: 2,
       stdout: "",
       stderr: `store: ${line}\nnpm run store -- --help lists the commands\n`,
-    });
-  }
+    })),
+  );
   expect(await run(["migrate", "--nope"])).toMatchObject({
     code: 2,
     stderr: expect.stringContaining("--nope"),
