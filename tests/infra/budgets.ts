@@ -22,8 +22,8 @@ export const timeBudget = {
   excellent: { startRatio: 2.8, offMicros: 65, onMicros: 310, heapMB: 0.2 },
 };
 
-const answering = { zip: 300, start: 436, traced: 522, total: 860 };
-const reading = { zip: 212, start: 412, traced: 498, total: 612 };
+const answering = { zip: 300, start: 438, traced: 522, total: 860 };
+const reading = { zip: 212, start: 413, traced: 498, total: 612 };
 /** Without Twirp, which has no method for it. */
 const restOnly = { ...reading, zip: 178, total: 506 };
 
@@ -57,7 +57,7 @@ export const budgets: Readonly<
     total: 212,
     beyond: { zip: "Swagger UI's own files, which are read when a browser asks for them" },
   },
-  fallback: { zip: 63, start: 84, traced: 168, total: 168 },
+  fallback: { zip: 63, start: 85, traced: 168, total: 168 },
   "telegram-worker": {
     zip: 346,
     start: 560,
