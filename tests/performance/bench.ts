@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { BARE, type Bundle, bundleHandlers, fileOf } from "./bundle.ts";
@@ -30,6 +31,10 @@ if (values.help) {
   const bundles = await bundleHandlers(fileURLToPath(new URL("../../.local/bench", import.meta.url)));
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error("--runs takes a whole number from 1");
+  const [load = 0] = loadavg();
+  const cores = availableParallelism();
+  const busy = load > cores / 2 ? ": busy with something else, and times will be worse than they are" : "";
+  process.stdout.write(`${cores} cores, load ${load.toFixed(1)}${busy}\n\n`);
   measureStart(bundles, runs).forEach(print);
   print(await measureRequests(bundles, runs));
   await turns(bundles);

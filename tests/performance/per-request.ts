@@ -49,8 +49,8 @@ export async function measureRequests(bundles: readonly Bundle[], runs: number):
     const over: { off: number[]; on: number[] } = { off: [], on: [] };
     for (let run = 0; run < runs; run++) {
       const base = await summaryOf(bare, CALLS);
-      over.off.push((await summaryOf(off, CALLS)).meanMs - base.meanMs);
-      over.on.push((await summaryOf(on, CALLS)).meanMs - base.meanMs);
+      over.off.push((await summaryOf(off, CALLS)).meanMicros - base.meanMicros);
+      over.on.push((await summaryOf(on, CALLS)).meanMicros - base.meanMicros);
     }
     if (daemon.received() === 0) throw new Error("nothing was traced");
     const calls = Math.round(HEAP_CALLS * Math.min(1, runs / 15));
@@ -58,11 +58,11 @@ export async function measureRequests(bundles: readonly Bundle[], runs: number):
     const after = await summaryOf(off, calls);
     const grownMB = (after.heapBytes - before.heapBytes) / 1e6;
     return {
-      title: `A request at the edge, beyond a handler that does nothing (median of ${runs} rounds of ${CALLS})`,
+      title: `Processor time of a request at the edge, beyond a handler that does nothing (median of ${runs} rounds of ${CALLS})`,
       rows: [
         ["", ...VERDICTS],
-        verdict("tracing off", 1_000 * median(over.off), of("offMicros", " µs")),
-        verdict("tracing on", 1_000 * median(over.on), of("onMicros", " µs")),
+        verdict("tracing off", median(over.off), of("offMicros", " µs")),
+        verdict("tracing on", median(over.on), of("onMicros", " µs")),
         verdict(`heap over ${calls} requests`, grownMB, { ...of("heapMB", " MB"), digits: 2 }),
       ],
     };
