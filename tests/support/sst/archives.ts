@@ -1,15 +1,16 @@
 import { createDecipheriv } from "node:crypto";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { unzipSync } from "fflate";
 import type { Graph } from "./graph.ts";
 
 export const archiveOf = ({ folder }: Pick<Graph, "folder">, name: string) => join(folder, `${name}.zip`);
 
-/** A function's archive, unpacked to a folder of its own; returns the folder. */
+/** A function's archive, unpacked to a new folder, for test files run at the same time; returns the folder. */
 export async function unpack(graph: Graph, name: string): Promise<string> {
-  const folder = join(graph.folder, "unpacked", name);
-  await rm(folder, { recursive: true, force: true });
+  const all = join(graph.folder, "unpacked");
+  await mkdir(all, { recursive: true });
+  const folder = await mkdtemp(join(all, `${name}-`));
   const files = Object.entries(unzipSync(await readFile(archiveOf(graph, name))));
   for (const [path, bytes] of files.filter(([path]) => !path.endsWith("/"))) {
     const file = join(folder, path);
