@@ -42,10 +42,11 @@ export const api = new sst.aws.ApiGatewayV2("Api", {
   cors: false,
   transform: {
     stage: {
+      // Its metrics by route would cost more than all else that is watched; ours are by operation.
       defaultRouteSettings: {
         throttlingRateLimit: throttle.rate,
         throttlingBurstLimit: throttle.burst,
-        detailedMetricsEnabled: true,
+        detailedMetricsEnabled: false,
       },
     },
   },

@@ -56,7 +56,7 @@ describe.each([
     expect(graph.one("aws:apigatewayv2/stage:Stage").inputs["defaultRouteSettings"]).toEqual({
       throttlingRateLimit: rate,
       throttlingBurstLimit: burst,
-      detailedMetricsEnabled: true,
+      detailedMetricsEnabled: false,
     });
   });
 

@@ -8,7 +8,7 @@ import { sendJson } from "../support/http.ts";
 import { buildStage } from "../support/sst/build.ts";
 import { createGraphTable, startDeployed } from "../support/sst/deployed.ts";
 import { SECRETS, sstDiff } from "../support/sst/diff.ts";
-import { readGraph } from "../support/sst/graph.ts";
+import { type Graph, readGraph } from "../support/sst/graph.ts";
 import { copyProject, type Project } from "../support/sst/project.ts";
 
 // Mistakes that must not get as far as a deployment, made on purpose in a copy of the product.
@@ -41,6 +41,18 @@ async function having<T>(file: string, from: string, to: string, work: () => Pro
 async function graphOf() {
   await buildStage(built, { root: project.root, stage: STAGE });
   return readGraph(built);
+}
+
+/** What came of listing conversations with what was built. */
+async function listOn(graph: Graph) {
+  const deployed = await startDeployed(graph);
+  try {
+    const headers = { "x-api-key": KEY.secret };
+    const { status } = await sendJson(deployed.url, { path: "/v1/conversations", headers });
+    return { status, denied: deployed.denied(), output: deployed.output() };
+  } finally {
+    await deployed.close();
+  }
 }
 
 describe("sst diff refuses", () => {
@@ -101,14 +113,11 @@ describe("what sst diff does not see", () => {
       '"list-conversations": edge',
       graphOf,
     );
-    const deployed = await startDeployed(graph);
-    const { status } = await sendJson(deployed.url, {
-      path: "/v1/conversations",
-      headers: { "x-api-key": KEY.secret },
-    });
+    const { status, denied } = await listOn(graph);
     expect(status).toBe(503);
-    expect(deployed.denied()[0]).toMatch(/^ListConversations: dynamodb:Query on .*index\/by-owner$/);
-    await deployed.close();
+    expect(denied).toEqual([
+      expect.stringMatching(/^ListConversations: dynamodb:Query on .*index\/by-owner$/),
+    ]);
   });
 
   test("a link that is missing: the function that was built names the setting", async () => {
@@ -118,13 +127,8 @@ describe("what sst diff does not see", () => {
       "link: [...store, apiKeys]",
       graphOf,
     );
-    const deployed = await startDeployed(graph);
-    const { status } = await sendJson(deployed.url, {
-      path: "/v1/conversations",
-      headers: { "x-api-key": KEY.secret },
-    });
+    const { status, output } = await listOn(graph);
     expect(status).toBe(412);
-    expect(deployed.output().join("\n")).toContain("UPSTASH_REDIS_REST_TOKEN: is not set");
-    await deployed.close();
+    expect(output.join("\n")).toContain("UPSTASH_REDIS_REST_TOKEN: is not set");
   });
 });
