@@ -25,7 +25,8 @@ export async function load(stack: Observed, seconds: number, tell: Tell): Promis
     ...["api", "api", "cli", "kiosk"].map((platform, nth) => visitor(stack, platform, nth, over)),
     mistakes(stack, over),
     chats(stack, over),
-    troubles(stack, seconds, at, tell),
+    traveller(stack, seconds, at, over),
+    troubles(stack, at, tell),
   ];
   await Promise.all(work.map((one) => one.catch(unlessOver(over))));
 }
@@ -125,30 +126,16 @@ async function chats(stack: Observed, over: AbortSignal): Promise<void> {
 }
 
 /** One thing after the other, each at its share of the time. */
-async function troubles(
-  stack: Observed,
-  seconds: number,
-  at: (share: number) => Promise<unknown>,
-  tell: Tell,
-): Promise<void> {
+async function troubles(stack: Observed, at: (share: number) => Promise<unknown>, tell: Tell): Promise<void> {
   const { model, weather, redis } = stack;
   const weatherIs = (fault: Parameters<typeof weather.inject>[0]) => {
     weather.reset();
     weather.inject(fault);
   };
-  let travelling: Promise<void> | undefined;
   const plan: [number, string, () => unknown][] = [
     [0.08, "Telegram loses answers", () => telegramTroubles(stack)],
     [0.15, "a message that nobody can answer", () => poison(stack)],
     [0.22, "the weather provider is down", () => weatherIs({ status: 503 })],
-    [
-      0.23,
-      "somebody asks for places that no cache has",
-      () => {
-        // Until after the provider is back.
-        travelling = traveller(stack, 0.24 * seconds);
-      },
-    ],
     [0.42, "the weather provider is back", () => weatherIs(USUAL_WEATHER)],
     [0.46, "somebody asks far too often", () => burst(stack)],
     [0.52, "/stop, in the middle of an answer", () => stopped(stack)],
@@ -164,7 +151,6 @@ async function troubles(
     tell(what);
     await begin();
   }
-  await travelling;
 }
 
 async function telegramTroubles(stack: Observed): Promise<void> {
@@ -194,15 +180,21 @@ const FAR_AWAY =
     " ",
   );
 
-/** From one place to the next, for `seconds`. */
-async function traveller(stack: Observed, seconds: number): Promise<void> {
+/** From one place that no cache has to the next, from when the weather provider is down until after it is back. */
+async function traveller(
+  stack: Observed,
+  seconds: number,
+  at: (share: number) => Promise<unknown>,
+  over: AbortSignal,
+): Promise<void> {
   const session_metadata = { platform: "api", user_id: "traveller", chat_id: "traveller" };
+  await at(0.23);
   for (const city of FAR_AWAY) {
-    await sleep((seconds * 1_000) / FAR_AWAY.length);
     await call(stack, "POST", "/v1/messages", {
       message: `What's the weather in ${city}?`,
       session_metadata,
     });
+    await sleep((0.24 * seconds * 1_000) / FAR_AWAY.length, undefined, { signal: over });
   }
 }
 
