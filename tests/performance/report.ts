@@ -21,7 +21,7 @@ export function verdict(
   { holds, excellent, unit, digits = 0 }: { holds: number; excellent: number; unit: string; digits?: number },
 ): string[] {
   const show = (value: number) => `${value.toFixed(digits)}${unit}`;
-  const word = measured > holds ? "MISSED" : measured > excellent ? "kept" : "kept, excellent";
+  const word = measured <= excellent ? "kept, excellent" : measured <= holds ? "kept" : "MISSED";
   return [name, show(measured), show(holds), show(excellent), word];
 }
 
