@@ -1,3 +1,4 @@
+import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { titlePrompt } from "@parley/core/assistant/prompts";
 import { Titles } from "@parley/core/assistant/titles";
@@ -32,7 +33,13 @@ afterEach(() => {
 function instance(modelName = "offline-model") {
   const { redis, telemetry } = redisWorker(suite.gateway, { clock });
   const chat = new OpenAIChat({ apiKey: "test", baseUrl: model.url, model: modelName });
-  const titles = new Titles({ model: chat, redis, clock, telemetry });
+  const models = new Models({
+    model: chat,
+    callTimeoutMs: 10_000,
+    retryPolicy: { maxRetries: 3, baseMs: 5, capMs: 20 },
+    telemetry,
+  });
+  const titles = new Titles({ models, redis, clock, telemetry });
   const title = (message: string, ms = 10_000) => titles.title(message, new Deadline(ms, { clock }));
   return { title, telemetry };
 }

@@ -10,7 +10,6 @@ import { copyCore } from "../support/core-copy.ts";
 import { OWNER, type Rig, startRig } from "../support/rig.ts";
 
 type Core = typeof import("@parley/core/assistant/assistant") &
-  typeof import("@parley/core/assistant/openai-chat") &
   typeof import("@parley/core/assistant/tool-runner");
 
 let rig: Rig;
@@ -36,12 +35,10 @@ async function fromReadme(): Promise<{ path: string; file: string; line: string 
 
 test("a tool is one new file and one new line, as the README shows: it runs in a turn", async () => {
   const tools = await copy.import("tools/index.ts");
-  const modules = ["assistant", "openai-chat", "tool-runner"].map((name) =>
-    copy.import(`assistant/${name}.ts`),
-  );
+  const modules = ["assistant", "tool-runner"].map((name) => copy.import(`assistant/${name}.ts`));
   const core: Core = Object.assign({}, ...(await Promise.all(modules)));
 
-  const { telemetry, weather, holidays, ...worker } = rig.worker();
+  const { models, telemetry, weather, holidays, ...worker } = rig.worker();
   const runner = new core.ToolRunner({
     tools: Object.values(tools as typeof import("@parley/core/tools/index")).map((create) =>
       create({ clock: rig.clock, weather, holidays }),
@@ -50,11 +47,9 @@ test("a tool is one new file and one new line, as the README shows: it runs in a
     telemetry,
   });
   const assistant = new core.Assistant({
-    model: new core.OpenAIChat({ apiKey: "test", baseUrl: rig.model.url, model: "offline-model" }),
+    models,
     tools: runner,
     maxContextTokens: 4_000,
-    callTimeoutMs: 5_000,
-    retryPolicy: { maxRetries: 0, baseMs: 1, capMs: 1 },
     telemetry,
   });
   const conversations = new Conversations({

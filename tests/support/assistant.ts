@@ -1,5 +1,7 @@
 import { Assistant, type Question } from "@parley/core/assistant/assistant";
+import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
+import { OpenAIResponses } from "@parley/core/assistant/openai-responses";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { Deadline } from "@parley/core/resilience/deadline";
 import * as z from "@parley/core/schema";
@@ -13,7 +15,9 @@ export type AssistantSetup = {
   callTimeoutMs?: number;
   maxContextTokens?: number;
   apiKey?: string;
+  api?: "chat" | "responses";
   modelName?: string;
+  fallbackName?: string;
   baseUrl?: string;
   reasoningEffort?: string;
 };
@@ -21,11 +25,21 @@ export type AssistantSetup = {
 /** An assistant with tools of the test's own on the simulated model. */
 export function assistantOn(model: Pick<ModelSimulator, "url">, setup: AssistantSetup = {}) {
   const telemetry = new RecordingTelemetry();
-  const chat = new OpenAIChat({
+  const Driver = setup.api === "responses" ? OpenAIResponses : OpenAIChat;
+  const connection = {
     apiKey: setup.apiKey ?? "sk-hunter2",
     baseUrl: setup.baseUrl ?? model.url,
-    model: setup.modelName ?? "offline-model",
     reasoningEffort: setup.reasoningEffort,
+  };
+  const { fallbackName } = setup;
+  const models = new Models({
+    model: new Driver({ ...connection, model: setup.modelName ?? "offline-model" }),
+    fallback: fallbackName
+      ? new Driver({ ...connection, model: fallbackName, setting: "OPENAI_FALLBACK_MODEL" })
+      : undefined,
+    callTimeoutMs: setup.callTimeoutMs ?? 5_000,
+    retryPolicy: { maxRetries: 3, baseMs: 5, capMs: 20 },
+    telemetry,
   });
   const runner = new ToolRunner({
     tools: setup.tools ?? [],
@@ -33,16 +47,14 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
     telemetry,
   });
   const assistant = new Assistant({
-    model: chat,
+    models,
     tools: runner,
     maxContextTokens: setup.maxContextTokens ?? 4_000,
-    callTimeoutMs: setup.callTimeoutMs ?? 5_000,
-    retryPolicy: { maxRetries: 3, baseMs: 5, capMs: 20 },
     telemetry,
   });
   const reply = (message: string, more: Partial<Omit<Question, "message">> = {}) =>
     assistant.reply({ platform: "api", history: [], deadline: new Deadline(20_000), ...more, message });
-  return { reply, telemetry, runner, chat };
+  return { reply, telemetry, runner, models };
 }
 
 /** A tool that takes any text. */

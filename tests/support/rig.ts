@@ -1,4 +1,5 @@
 import { Assistant } from "@parley/core/assistant/assistant";
+import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { Titles } from "@parley/core/assistant/titles";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
@@ -60,7 +61,13 @@ export async function startRig(
     });
     const store = storeEngine.connect();
     const sessions = new Sessions({ redis, store, ttlMs: 30 * 60_000, clock });
-    const chatModel = new OpenAIChat({ apiKey: "test", baseUrl: model.url, model: "offline-model" });
+    const models = new Models({
+      model: new OpenAIChat({ apiKey: "test", baseUrl: model.url, model: "offline-model" }),
+      callTimeoutMs,
+      retryPolicy,
+      clock,
+      telemetry,
+    });
     const circuit = new RedisCircuitStore({
       redis,
       name: "weatherapi",
@@ -90,14 +97,12 @@ export async function startRig(
       telemetry,
     });
     const assistant = new Assistant({
-      model: chatModel,
+      models,
       tools: runner,
       maxContextTokens,
-      callTimeoutMs,
-      retryPolicy,
       telemetry,
     });
-    const titles = new Titles({ model: chatModel, redis, clock, telemetry });
+    const titles = new Titles({ models, redis, clock, telemetry });
     const conversations = new Conversations({
       store,
       sessions,
@@ -112,6 +117,7 @@ export async function startRig(
       redis,
       store,
       sessions,
+      models,
       assistant,
       titles,
       runner,

@@ -79,10 +79,12 @@ describe("defaults", () => {
       timeoutMs: 1_000,
     });
     expect(config.model).toEqual({
+      api: "responses",
       apiKey: "sk-secret",
       baseUrl: "https://api.openai.com/v1",
       name: "gpt-5.4-mini",
-      reasoningEffort: "none",
+      fallback: undefined,
+      reasoningEffort: undefined,
       timeoutMs: 20_000,
     });
     expect(config.store).toEqual({ kind: "dynamodb", table: "parley" });
@@ -99,20 +101,47 @@ describe("defaults", () => {
     }
   });
 
-  test("reasoning effort is sent to OpenAI only, unless it is set", () => {
-    const local = { ...MODEL, OPENAI_BASE_URL: "http://127.0.0.1:11434/v1" };
-    expect(new Config(local).model.reasoningEffort).toBeUndefined();
-    expect(new Config({ ...local, OPENAI_REASONING_EFFORT: "low" }).model.reasoningEffort).toBe("low");
-    expect(new Config({ ...MODEL, OPENAI_REASONING_EFFORT: "high" }).model.reasoningEffort).toBe("high");
-    const slash = { ...MODEL, OPENAI_BASE_URL: "https://api.openai.com/v1/" };
-    expect(new Config(slash).model.reasoningEffort).toBe("none");
+  test("Responses is for OpenAI, Chat Completions for everybody else, unless it is said otherwise", () => {
+    const apiOf = (env: object) => new Config({ ...MODEL, ...env }).model.api;
+    const at = (url: string) => ({ OPENAI_BASE_URL: url });
+    for (const url of [
+      "https://api.openai.com/v1/",
+      "https://eu.api.openai.com/v1",
+      "https://API.OPENAI.COM/v1",
+    ])
+      expect(apiOf(at(url)), url).toBe("responses");
+    for (const url of [
+      "http://127.0.0.1:11434/v1",
+      "https://api.openai.com.example.org/v1",
+      "https://notapi.openai.com/v1",
+      "https://my.openai.azure.com/openai/v1",
+      "https://openrouter.ai/api/v1?api.openai.com",
+    ])
+      expect(apiOf(at(url)), url).toBe("chat");
+    expect(apiOf({ OPENAI_API: "chat" })).toBe("chat");
+    expect(apiOf({ ...at("http://127.0.0.1:1/v1"), OPENAI_API: "responses" })).toBe("responses");
+  });
+
+  test("a reasoning effort is sent when it is set, and where tools are refused without one", () => {
+    const effortOf = (env: object) => new Config({ ...MODEL, ...env }).model.reasoningEffort;
+    const local = { OPENAI_BASE_URL: "http://127.0.0.1:11434/v1" };
+    for (const env of [{}, local, { ...local, OPENAI_API: "responses" }]) {
+      expect(effortOf(env)).toBeUndefined();
+      expect(effortOf({ ...env, OPENAI_REASONING_EFFORT: "low" })).toBe("low");
+    }
+    expect(effortOf({ OPENAI_API: "chat" })).toBe("none");
+    expect(effortOf({ OPENAI_API: "chat", OPENAI_REASONING_EFFORT: "high" })).toBe("high");
+    const slash = { OPENAI_API: "chat", OPENAI_BASE_URL: "https://api.openai.com/v1/" };
+    expect(effortOf(slash)).toBe("none");
   });
 });
 
 const OTHERS = [
   ["authMode", "AUTH_MODE"],
   ["store", "CONVERSATIONS_TABLE"],
+  ["model", "OPENAI_API"],
   ["model", "OPENAI_MODEL"],
+  ["model", "OPENAI_FALLBACK_MODEL"],
   ["model", "OPENAI_REASONING_EFFORT"],
   ["tools", "WEATHER_API_KEY"],
 ] as const;
@@ -141,13 +170,16 @@ test("each setting reaches its place", () => {
   expect(
     read("model", {
       OPENAI_MODEL: "qwen3",
+      OPENAI_FALLBACK_MODEL: "llama3",
       OPENAI_BASE_URL: "http://127.0.0.1:11434/v1",
       OPENAI_TIMEOUT_MS: "1000",
     }),
   ).toEqual({
+    api: "chat",
     apiKey: "sk-secret",
     baseUrl: "http://127.0.0.1:11434/v1",
     name: "qwen3",
+    fallback: "llama3",
     reasoningEffort: undefined,
     timeoutMs: 1_000,
   });
@@ -216,6 +248,14 @@ describe("a wrong setting is named and its value is not", () => {
       const { message } = failure("store", { ...MONGO, [name]: value });
       expect(message).toMatch(new RegExp(`^Wrong settings: ${name}: must be`));
       expect(message).not.toContain("hunter2");
+    }
+  });
+
+  test("OPENAI_API is chat or responses", () => {
+    for (const value of ["hunter2", "Chat", "completions", "assistants"]) {
+      const error = failure("model", { ...MODEL, OPENAI_API: value });
+      expect(error.message).toBe("Wrong settings: OPENAI_API: must be chat or responses. See .env.example.");
+      expect(error.message).not.toContain("hunter2");
     }
   });
 

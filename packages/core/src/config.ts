@@ -86,10 +86,14 @@ const redis = z.object({
 const sessions = z.object({ SESSION_TTL_MINUTES: withDefault(positive(), 30) });
 
 const OPENAI_URL = "https://api.openai.com/v1";
+/** With its regional ones, such as eu.api.openai.com. */
+const isOpenAI = (baseUrl: string) => /^(?:[\w-]+\.)?api\.openai\.com$/.test(new URL(baseUrl).host);
 const model = z.object({
   OPENAI_API_KEY: filled,
   OPENAI_BASE_URL: withDefault(url, OPENAI_URL),
+  OPENAI_API: optional(z.enum(["chat", "responses"], "must be chat or responses")),
   OPENAI_MODEL: withDefault(filled, "gpt-5.4-mini"),
+  OPENAI_FALLBACK_MODEL: optional(filled),
   OPENAI_REASONING_EFFORT: optional(z.string()),
   OPENAI_TIMEOUT_MS: withDefault(positive(), 20_000),
 });
@@ -248,14 +252,17 @@ export class Config {
 
   get model() {
     const settings = parse(model, this.#env);
-    const isOpenAI = new URL(settings.OPENAI_BASE_URL).host === new URL(OPENAI_URL).host;
+    const ofOpenAI = isOpenAI(settings.OPENAI_BASE_URL);
+    const api = settings.OPENAI_API ?? (ofOpenAI ? "responses" : "chat");
     return {
+      api,
       apiKey: settings.OPENAI_API_KEY,
       baseUrl: settings.OPENAI_BASE_URL,
       name: settings.OPENAI_MODEL,
-      // OpenAI's newer models refuse tools together with reasoning in Chat Completions; other servers may not know the
-      // parameter at all.
-      reasoningEffort: settings.OPENAI_REASONING_EFFORT ?? (isOpenAI ? "none" : undefined),
+      fallback: settings.OPENAI_FALLBACK_MODEL,
+      // Chat Completions of OpenAI's newer models refuses tools together with reasoning; Responses takes both, and there the
+      // model's own default holds. Other servers may not know the parameter at all.
+      reasoningEffort: settings.OPENAI_REASONING_EFFORT ?? (ofOpenAI && api === "chat" ? "none" : undefined),
       timeoutMs: settings.OPENAI_TIMEOUT_MS,
     };
   }

@@ -72,6 +72,8 @@ export const metrics = {
   /** One request to the model, whatever became of it. */
   ModelCalls: counted("model"),
   ModelFailures: counted("model"),
+  /** The model that answered in place of the first one. */
+  ModelFallbacks: counted("model"),
   ModelDuration: withTotal(timed("model")),
   /** All that was sent, `ModelCachedTokens` included. */
   ModelInputTokens: counted("model"),
@@ -89,6 +91,8 @@ export const metrics = {
   CircuitClosed: withTotal(counted("dependency")),
   CircuitRejections: withTotal(counted("dependency")),
   Retries: counted("dependency"),
+  /** Would have been made, had the instance's budget of them not been used up. */
+  RetriesRefused: counted("dependency"),
   RedisUnavailable: counted(),
 
   TelegramUpdates: counted("action"),

@@ -1,5 +1,5 @@
 import { Assistant } from "@parley/core/assistant/assistant";
-import { OpenAIChat } from "@parley/core/assistant/openai-chat";
+import { Models } from "@parley/core/assistant/models";
 import { Titles } from "@parley/core/assistant/titles";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { systemClock as clock } from "@parley/core/clock";
@@ -15,11 +15,32 @@ import { telemetry } from "./observability.ts";
 const TOOL_TIMEOUT_MS = 10_000;
 const WEATHER_TIMEOUT_MS = 3_000;
 
+/** Of the two drivers only the one that is used is loaded. */
+const drivers = {
+  chat: async () => (await import("@parley/core/assistant/openai-chat")).OpenAIChat,
+  responses: async () => (await import("@parley/core/assistant/openai-responses")).OpenAIResponses,
+};
+
+async function modelsOf(config: Config): Promise<Models> {
+  const { api, name, fallback, timeoutMs, ...connection } = config.model;
+  const Driver = await drivers[api]();
+  return new Models({
+    model: new Driver({ ...connection, model: name }),
+    fallback:
+      fallback === undefined
+        ? undefined
+        : new Driver({ ...connection, model: fallback, setting: "OPENAI_FALLBACK_MODEL" }),
+    callTimeoutMs: timeoutMs,
+    retryPolicy: config.retry,
+    clock,
+    telemetry,
+  });
+}
+
 /** The part of the container that answers: the model and its tools. */
-export function build(config: Config, redis: FastRedis) {
-  const { name, timeoutMs, ...connection } = config.model;
+export async function build(config: Config, redis: FastRedis) {
+  const models = await modelsOf(config);
   const { retry: retryPolicy, tools: settings } = config;
-  const model = new OpenAIChat({ ...connection, model: name });
   const provider = new WeatherApi(settings.weather);
   const weather = new WeatherService({
     provider,
@@ -50,13 +71,11 @@ export function build(config: Config, redis: FastRedis) {
   });
   return {
     assistant: new Assistant({
-      model,
+      models,
       tools: runner,
       maxContextTokens: config.maxContextTokens,
-      callTimeoutMs: timeoutMs,
-      retryPolicy,
       telemetry,
     }),
-    titles: new Titles({ model, redis, clock, telemetry }),
+    titles: new Titles({ models, redis, clock, telemetry }),
   };
 }

@@ -22,7 +22,7 @@ export type Container = {
 };
 export type AnsweringContainer = Container & { conversations: Conversations };
 
-type Answerer = ReturnType<typeof build>;
+type Answerer = Awaited<ReturnType<typeof build>>;
 
 /** The composition root: the one place that names concrete classes together. `answerer` is asked for at the first turn. */
 export function compose(

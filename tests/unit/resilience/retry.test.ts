@@ -17,6 +17,7 @@ const WINDOWS = [
 
 const transient = (retryAfterMs?: number) => new UpstreamError("busy", { transient: true, retryAfterMs });
 const again = () => ({});
+const budget = { deposit: () => {}, withdraw: () => true };
 
 /** What `retry` does with work that always fails, on a clock that stands still but for its sleeps. */
 async function exhaust(options: {
@@ -39,6 +40,7 @@ async function exhaust(options: {
       policy: options.policy ?? POLICY,
       deadline: new Deadline(options.deadlineMs ?? 60_000, { clock }),
       verdict: retryTransient,
+      budget,
       random: options.random ?? seededRandom(1),
       sleep: (ms) => {
         waits.push(ms);
@@ -137,7 +139,7 @@ describe("the end", () => {
     const work = async () => {
       attempts += 1;
     };
-    await expect(retry(work, { policy: POLICY, deadline, verdict: again })).rejects.toMatchObject({
+    await expect(retry(work, { policy: POLICY, deadline, verdict: again, budget })).rejects.toMatchObject({
       code: "deadline_exceeded",
     });
     expect(attempts).toBe(0);
@@ -151,6 +153,7 @@ describe("the end", () => {
       policy: { maxRetries: 1, baseMs: 30_000, capMs: 30_000 },
       deadline,
       verdict: retryTransient,
+      budget,
     });
     setTimeout(() => leaving.abort(), 30);
     const error = await run.catch((thrown: unknown) => thrown);
@@ -172,6 +175,7 @@ describe("the end", () => {
         policy: { maxRetries: 3, baseMs: 20, capMs: 50 },
         deadline: new Deadline(5_000),
         verdict: retryTransient,
+        budget,
       },
     );
     expect(value).toBe("at last");
@@ -223,6 +227,7 @@ test("whatever fails and however long it takes, no attempt starts past the deadl
             policy,
             deadline: new Deadline(deadlineMs, { clock }),
             verdict: retryTransient,
+            budget,
             random: seededRandom(seed),
             sleep: async (ms) => {
               waits.push(ms);

@@ -1,12 +1,18 @@
-import { AppError } from "../error.ts";
+import { AppError, isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
-import { type RetryPolicy, retry } from "../resilience/retry.ts";
-import { retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
+import { UpstreamError } from "../resilience/upstream-error.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { truncate } from "../text.ts";
-import type { ChatModel, Item, ModelRequest, ModelResponse, Step, Usage } from "./chat-model.ts";
-import { estimateItems, estimateTokens, newestThatFit, type PastTurn, weighTurn } from "./context-window.ts";
-import { callModel } from "./model-call.ts";
+import type { Item, ModelResponse, Round, Step, Usage } from "./chat-model.ts";
+import {
+  estimateItems,
+  estimateTokens,
+  halfOf,
+  newestThatFit,
+  type PastTurn,
+  weighTurn,
+} from "./context-window.ts";
+import type { Ask, Asked, Models } from "./models.ts";
 import { promptFor } from "./prompts.ts";
 import type { ToolRunner } from "./tool-runner.ts";
 
@@ -32,6 +38,9 @@ export type Question = {
   message: string;
   /** What the model should know besides, for this question alone. */
   context?: string | undefined;
+  /** Hashes that tell the provider which requests belong together. */
+  conversation?: string | undefined;
+  asker?: string | undefined;
   deadline: Deadline;
 };
 
@@ -48,64 +57,68 @@ export type Answer = {
 
 /** Answers one message: model, tools in parallel, model again, until the answer is words. */
 export class Assistant {
-  readonly #model: ChatModel;
+  readonly #models: Pick<Models, "open">;
   readonly #tools: Pick<ToolRunner, "definitions" | "run">;
   readonly #maxContextTokens: number;
-  readonly #callTimeoutMs: number;
-  readonly #retryPolicy: RetryPolicy;
   readonly #telemetry: Telemetry;
 
   constructor(options: {
-    model: ChatModel;
+    models: Pick<Models, "open">;
     tools: Pick<ToolRunner, "definitions" | "run">;
     maxContextTokens: number;
-    /** Time limit of one call to the model, in milliseconds. */
-    callTimeoutMs: number;
-    retryPolicy: RetryPolicy;
     telemetry: Telemetry;
   }) {
-    this.#model = options.model;
+    this.#models = options.models;
     this.#tools = options.tools;
     this.#maxContextTokens = options.maxContextTokens;
-    this.#callTimeoutMs = options.callTimeoutMs;
-    this.#retryPolicy = options.retryPolicy;
     this.#telemetry = options.telemetry;
   }
 
   /** @throws AppError when there is no answer: deadline_exceeded, unavailable, resource_exhausted, failed_precondition */
-  async reply({ platform, history, message, context, deadline }: Question): Promise<Answer> {
+  async reply({ platform, history, message, context, deadline, ...hashes }: Question): Promise<Answer> {
     const prompt = promptFor(platform);
+    const ask = this.#models.open(deadline);
+    const rounds: Round[] = [];
     const steps: Step[] = [];
     const usage: Usage = { input: 0, output: 0, cached: 0 };
     // Last, so that the prompt before it stays the same for everybody: providers cache by prefix.
     const instructions = context ? `${prompt.text}\n\n${context}` : prompt.text;
     const fixed = estimateTokens(instructions) + estimateTokens(JSON.stringify(this.#tools.definitions));
     const own: Item = { type: "message", role: "user", content: message };
-    const past = newestThatFit(history, this.#maxContextTokens - fixed - estimateItems([own]));
-    let firstCounted = 0;
+    let past = newestThatFit(history, this.#maxContextTokens - fixed - estimateItems([own]));
+    let isShrunk = false;
+    const first = { estimated: 0, counted: 0 };
     for (let round = 0; round <= MAX_ROUNDS; round++) {
-      const response = await this.#ask(
-        {
-          instructions,
-          items: [...past, own, ...steps],
-          tools: this.#tools.definitions,
-          toolChoice: round < MAX_ROUNDS ? "auto" : "none",
-        },
-        deadline,
-      );
+      const request = {
+        instructions,
+        tools: this.#tools.definitions,
+        toolChoice: round < MAX_ROUNDS ? ("auto" as const) : ("none" as const),
+        ...hashes,
+      };
+      const askWith = () => this.#ask(ask, { ...request, items: [...past, own, ...rounds] });
+      const response = await askWith().catch((error: unknown) => {
+        if (isShrunk || past.length === 0 || !isAppError(error, "out_of_range")) throw error;
+        // What the model takes is less than MAX_CONTEXT_TOKENS, or our estimate is far off.
+        this.#telemetry.warn("too long for the model: the older half of the past is left out", { error });
+        isShrunk = true;
+        past = halfOf(history, past);
+        return askWith();
+      });
       add(usage, response.usage);
-      if (round === 0) firstCounted = response.usage.input;
+      if (round === 0) {
+        first.estimated = fixed + estimateItems([...past, own]);
+        first.counted = response.usage.input;
+      }
       if (response.toolCalls.length === 0) {
         const text = truncate(response.text, MAX_REPLY_LENGTH);
-        const tokens = weighTurn(
-          { message, steps, reply: text },
-          { estimated: fixed + estimateItems([...past, own]), counted: firstCounted },
-        );
-        return { text, steps, usage, tokens, model: this.#model.name, promptVersion: prompt.version };
+        const tokens = weighTurn({ message, steps, reply: text }, first);
+        return { text, steps, usage, tokens, model: response.model, promptVersion: prompt.version };
       }
       if (round < MAX_ROUNDS) {
         const room = MAX_STEPS_LENGTH - steps.reduce((sum, step) => sum + lengthOf(step), 0);
-        steps.push(...cutToFit(await this.#round(response, deadline), room));
+        const made = cutToFit(await this.#round(response, deadline), room);
+        rounds.push({ type: "round", steps: made, output: response.output });
+        steps.push(...made);
       }
     }
     throw new AppError(
@@ -139,25 +152,9 @@ export class Assistant {
     return [...said, ...calls, ...results];
   }
 
-  async #ask(request: Omit<ModelRequest, "signal">, deadline: Deadline): Promise<ModelResponse> {
-    const call = async () => {
-      try {
-        const signal = deadline.within(this.#callTimeoutMs);
-        return await callModel(this.#model, { ...request, signal }, this.#telemetry);
-      } catch (error) {
-        deadline.check();
-        throw error;
-      }
-    };
+  async #ask(ask: Ask, request: Parameters<Ask>[0]): Promise<Asked> {
     try {
-      return await this.#telemetry.step("model", () =>
-        retry(call, {
-          policy: this.#retryPolicy,
-          deadline,
-          verdict: retryTransient,
-          onRetry: () => this.#telemetry.count("Retries", 1, { dependency: "model" }),
-        }),
-      );
+      return await this.#telemetry.step("model", () => ask(request));
     } catch (cause) {
       if (!(cause instanceof UpstreamError)) throw cause;
       throw new AppError(

@@ -6,6 +6,13 @@ export type ToolResult = { type: "tool_result"; callId: string; content: string 
 export type Item = Message | ToolCall | ToolResult;
 /** What a turn did between the user's message and the reply. */
 export type Step = ToolCall | ToolResult | Message;
+/**
+ * One round of the turn under way. `output` is what its driver had from the model, for the next request of the same model
+ * to give back as it is: it holds reasoning, which has no other form. It is not stored, and whoever cannot use it takes
+ * the steps.
+ */
+export type Round = { type: "round"; steps: readonly Step[]; output?: ModelOutput | undefined };
+export type ModelOutput = { model: string; items: readonly unknown[] };
 
 /** Tokens as the provider billed them; `cached` is the part of `input` that it had in its prompt cache. */
 export type Usage = { input: number; output: number; cached: number };
@@ -15,22 +22,30 @@ export type ToolDefinition = { name: string; description: string; parameters: Re
 
 export type ModelRequest = {
   instructions: string;
-  items: readonly Item[];
+  items: readonly (Item | Round)[];
   tools: readonly ToolDefinition[];
   /** "none" asks for an answer in words whatever tools are listed. */
   toolChoice: "auto" | "none";
+  /** Hashes of the conversation and of who asks: the same ones again, and nobody learns whose they are. */
+  conversation?: string | undefined;
+  asker?: string | undefined;
   signal: AbortSignal;
 };
 
 /** Words, tool calls, or both; never neither. */
-export type ModelResponse = { text: string; toolCalls: ToolCall[]; usage: Usage };
+export type ModelResponse = {
+  text: string;
+  toolCalls: ToolCall[];
+  usage: Usage;
+  output?: ModelOutput | undefined;
+};
 
 export interface ChatModel {
   /** The model's name, for usage records and metrics. */
   readonly name: string;
   /**
    * One call, no retries. @throws UpstreamError when the provider failed, AppError when a setting is wrong or the
-   * request can never succeed.
+   * request can never succeed: `failed_precondition` with the setting in `meta`, `out_of_range` when it is too long.
    */
   respond(request: ModelRequest): Promise<ModelResponse>;
 }

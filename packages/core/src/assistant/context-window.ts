@@ -55,6 +55,13 @@ export function newestThatFit(turns: readonly PastTurn[], budget: number): Item[
   return kept.toReversed().flat();
 }
 
+/** The newer half of what a window of `turns` holds, by our own estimate: what the provider counted has proved wrong. */
+export const halfOf = (turns: readonly PastTurn[], window: readonly Item[]) =>
+  newestThatFit(
+    turns.map(({ tokens: _, ...turn }) => turn),
+    Math.floor(estimateItems(window) / 2),
+  );
+
 /** Shorter than this a cut text says nothing. */
 const MIN_WORDS = 40;
 

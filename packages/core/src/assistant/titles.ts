@@ -5,8 +5,7 @@ import type { Deadline } from "../resilience/deadline.ts";
 import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { shorten } from "../text.ts";
-import type { ChatModel, ModelRequest } from "./chat-model.ts";
-import { callModel } from "./model-call.ts";
+import type { Models } from "./models.ts";
 import { titlePrompt } from "./prompts.ts";
 
 const MAX_GRAPHEMES = 60;
@@ -14,12 +13,17 @@ const TIMEOUT_MS = 8_000;
 
 /** Titles of conversations, cached for good under the hash of the first message. */
 export class Titles {
-  readonly #model: ChatModel;
+  readonly #models: Pick<Models, "name" | "open">;
   readonly #cache: Cache<string>;
   readonly #telemetry: Telemetry;
 
-  constructor(options: { model: ChatModel; redis: CacheRedis; clock: Clock; telemetry: Telemetry }) {
-    this.#model = options.model;
+  constructor(options: {
+    models: Pick<Models, "name" | "open">;
+    redis: CacheRedis;
+    clock: Clock;
+    telemetry: Telemetry;
+  }) {
+    this.#models = options.models;
     this.#cache = new Cache({
       redis: options.redis,
       schema: z.string().check(z.minLength(1)),
@@ -30,7 +34,7 @@ export class Titles {
 
   /** A title for a conversation that begins with `message`. Never throws: the beginning of the message will do. */
   async title(message: string, deadline: Deadline): Promise<string> {
-    const key = `title:${sha256([this.#model.name, titlePrompt.version, message].join("\n"))}`;
+    const key = `title:${sha256([this.#models.name, titlePrompt.version, message].join("\n"))}`;
     try {
       return await this.#telemetry.step("title", async () => {
         const cached = await this.#cache.read(key);
@@ -48,14 +52,14 @@ export class Titles {
   }
 
   async #ask(message: string, deadline: Deadline): Promise<string> {
-    const request: ModelRequest = {
+    // Nobody waits through retries for a title.
+    const ask = this.#models.open(deadline.part(TIMEOUT_MS), 0);
+    const { text } = await ask({
       instructions: titlePrompt.text,
       items: [{ type: "message", role: "user", content: message }],
       tools: [],
       toolChoice: "none",
-      signal: deadline.within(TIMEOUT_MS),
-    };
-    const { text } = await callModel(this.#model, request, this.#telemetry);
+    });
     const title = shorten(text.trim().replace(/^["'“«]+|["'”».]+$/g, ""), MAX_GRAPHEMES);
     if (!title) throw new Error("the model gave an empty title");
     return title;

@@ -32,6 +32,8 @@ type Ask = {
 };
 /** What a turn needs to be answered. */
 type Call = Pick<Ask, "context" | "deadline"> & {
+  /** A hash of who asks: the model's provider is told no more. */
+  asker: string;
   /** When it came, by `performance.now()`. */
   since: number;
 };
@@ -182,7 +184,7 @@ export class Conversations {
 
   #serve(target: Target, ask: Ask): Promise<TurnResult> {
     return this.#telemetry.step("chat service", () =>
-      this.#turn(target, { ...ask, since: performance.now() }),
+      this.#turn(target, { ...ask, asker: askerOf(ask.owner, target), since: performance.now() }),
     );
   }
 
@@ -237,7 +239,7 @@ export class Conversations {
       const past = await before;
       platform = knownPlatform(past.platform);
       const titling = past.title === undefined ? this.#titles.title(turn.message, call.deadline) : undefined;
-      const reply = await this.#ask(turn.message, past, call);
+      const reply = await this.#ask(turn, past, call);
       const title = (await titling) ?? past.title;
       const stored = await this.#telemetry.step("store save", () =>
         this.#store.complete(turn, holder, reply, titling && title),
@@ -257,7 +259,9 @@ export class Conversations {
     return this.#afterLoss(turn);
   }
 
-  async #ask(message: string, past: Past, { context, deadline }: Call): Promise<Reply> {
+  async #ask({ conversationId, message }: Turn, past: Past, call: Call): Promise<Reply> {
+    const { asker, context, deadline } = call;
+    const conversation = sha256(conversationId);
     const history = past.turns.map(({ message, reply }) => ({
       message,
       steps: reply?.steps ?? [],
@@ -265,7 +269,15 @@ export class Conversations {
       tokens: reply?.tokens,
     }));
     const answer = await this.#telemetry.step("assistant reply", () =>
-      this.#assistant.reply({ platform: past.platform, history, message, context, deadline }),
+      this.#assistant.reply({
+        platform: past.platform,
+        history,
+        message,
+        context,
+        conversation,
+        asker,
+        deadline,
+      }),
     );
     const at = this.#clock.now();
     return { ...answer, messageId: newMessageId(at), at };
@@ -304,6 +316,10 @@ export class Conversations {
     return { holder: newHolderId(), until: this.#clock.now() + deadline.remaining() + LEASE_MARGIN_MS };
   }
 }
+
+/** One user of one owner; where only a conversation is named, the owner has to do. */
+const askerOf = (owner: string, target: Target) =>
+  sha256(JSON.stringify([owner, (target.kind !== "conversation" && target.session?.userId) || null]));
 
 const inProgress = (remainingMs: number) =>
   new AppError("aborted", "This message is being answered already. Ask again in a moment.", {

@@ -6,6 +6,7 @@ import { readThrough } from "../redis/read-through.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import { type RetryPolicy, retry } from "../resilience/retry.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
+import { RetryBudget } from "../resilience/retry-budget.ts";
 import { isTransientStatus, retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
 import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
@@ -22,6 +23,7 @@ export class HolidayCalendar {
   readonly #cache: Cache<Holiday[]>;
   readonly #freshMs: number;
   readonly #retryPolicy: RetryPolicy;
+  readonly #retryBudget: RetryBudget;
   readonly #callTimeoutMs: number;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
@@ -41,6 +43,12 @@ export class HolidayCalendar {
     this.#cache = new Cache({ redis: options.redis, schema: z.array(holiday), clock: options.clock });
     this.#freshMs = options.freshMs;
     this.#retryPolicy = options.retryPolicy;
+    this.#retryBudget = new RetryBudget({
+      dependency: "holidays",
+      reserve: options.retryPolicy.maxRetries,
+      clock: options.clock,
+      telemetry: options.telemetry,
+    });
     this.#callTimeoutMs = options.callTimeoutMs ?? 5_000;
     this.#clock = options.clock;
     this.#telemetry = options.telemetry;
@@ -87,6 +95,7 @@ export class HolidayCalendar {
       policy: { ...this.#retryPolicy, maxRetries },
       deadline,
       verdict: retryTransient,
+      budget: this.#retryBudget,
       onRetry: () => this.#telemetry.count("Retries", 1, { dependency: "holidays" }),
     });
     const now = this.#clock.now();

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { Deadline } from "./deadline.ts";
 import { deadlineExceeded } from "./deadline.ts";
+import type { RetryBudget } from "./retry-budget.ts";
 
 /** `maxRetries` attempts after the first; waits grow from `baseMs` and never pass `capMs`. */
 export type RetryPolicy = { maxRetries: number; baseMs: number; capMs: number };
@@ -13,6 +14,8 @@ export type RetryOptions = {
   deadline: Deadline;
   /** Only failures that another attempt can mend. */
   verdict: (error: unknown) => Verdict;
+  /** Of the dependency, shared by all calls of the instance. */
+  budget: Pick<RetryBudget, "deposit" | "withdraw">;
   onRetry?: (attempt: number, waitMs: number) => void;
   random?: () => number;
   sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
@@ -29,22 +32,23 @@ export function backoff(n: number, policy: RetryPolicy, random: () => number = M
 }
 
 /**
- * Runs `work` until it succeeds, its failure is final, the retries are used up, or the next wait would end at or
- * past the deadline: then the last failure is thrown at once, for waiting could not help. No attempt starts past the
- * deadline.
+ * Runs `work` until it succeeds, its failure is final, the retries or the dependency's budget of them are used up, or the next
+ * wait would end at or past the deadline: then the last failure is thrown at once, for waiting could not help. No attempt
+ * starts past the deadline.
  */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { policy, deadline, verdict, onRetry, random } = options;
+  const { policy, deadline, verdict, budget, onRetry, random } = options;
   const sleep = options.sleep ?? ((ms, signal) => setTimeout(ms, undefined, { signal }));
   for (let attempt = 1; ; attempt++) {
     deadline.check();
+    if (attempt === 1) budget.deposit();
     try {
       return await work();
     } catch (error) {
       const again = attempt <= policy.maxRetries && verdict(error);
       if (!again) throw error;
       const waitMs = Math.max(backoff(attempt, policy, random), again.afterMs ?? 0);
-      if (waitMs >= deadline.remaining()) throw error;
+      if (waitMs >= deadline.remaining() || !budget.withdraw()) throw error;
       onRetry?.(attempt, waitMs);
       await sleep(waitMs, deadline.signal).catch((cause: unknown) => {
         throw deadlineExceeded(cause);

@@ -11,6 +11,7 @@ import {
 } from "../resilience/circuit-breaker.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import { type RetryPolicy, retry } from "../resilience/retry.ts";
+import { RetryBudget } from "../resilience/retry-budget.ts";
 import { retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
 import type { Telemetry } from "../telemetry.ts";
 import {
@@ -41,6 +42,7 @@ export class WeatherService {
   readonly #breaker: CircuitBreaker;
   readonly #caches: { current: Cache<CurrentWeather>; forecast: Cache<Forecast> };
   readonly #retryPolicy: RetryPolicy;
+  readonly #retryBudget: RetryBudget;
   readonly #callTimeoutMs: number;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
@@ -69,6 +71,12 @@ export class WeatherService {
       forecast: new Cache({ redis, schema: forecast, clock }),
     };
     this.#retryPolicy = options.retryPolicy;
+    this.#retryBudget = new RetryBudget({
+      dependency: provider.name,
+      reserve: options.retryPolicy.maxRetries,
+      clock,
+      telemetry,
+    });
     this.#callTimeoutMs = options.callTimeoutMs;
     this.#clock = clock;
     this.#telemetry = telemetry;
@@ -114,6 +122,7 @@ export class WeatherService {
         policy: { ...this.#retryPolicy, maxRetries },
         deadline,
         verdict: retryTransient,
+        budget: this.#retryBudget,
         onRetry: () => this.#telemetry.count("Retries", 1, { dependency: this.#provider.name }),
       });
     try {

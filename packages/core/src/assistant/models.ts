@@ -1,0 +1,155 @@
+import { type Clock, systemClock } from "../clock.ts";
+import { isAppError } from "../error.ts";
+import type { Deadline } from "../resilience/deadline.ts";
+import { type RetryPolicy, retry } from "../resilience/retry.ts";
+import { RetryBudget } from "../resilience/retry-budget.ts";
+import { retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
+import type { Telemetry } from "../telemetry.ts";
+import type { ChatModel, ModelRequest, ModelResponse } from "./chat-model.ts";
+import { callModel } from "./model-call.ts";
+
+/** With less time than this a second model has no answer either. */
+const MIN_FALLBACK_MS = 2_000;
+/** Of the time that is left this part is the fallback's. */
+const FALLBACK_SHARE = 1 / 3;
+
+/** `model` is the one that answered. */
+export type Asked = ModelResponse & { model: string };
+export type Ask = (request: Omit<ModelRequest, "signal">) => Promise<Asked>;
+
+/**
+ * The model behind its retries and, when that has failed, the fallback behind the same: when the first is gone,
+ * overloaded, or out of the time that is its own.
+ */
+export class Models {
+  readonly #model: ChatModel;
+  readonly #fallback: ChatModel | undefined;
+  readonly #callTimeoutMs: number;
+  readonly #retryPolicy: RetryPolicy;
+  readonly #budget: RetryBudget;
+  readonly #telemetry: Telemetry;
+  /** The last answer of the fallback was none. */
+  #fallbackFails = false;
+
+  constructor(options: {
+    model: ChatModel;
+    fallback?: ChatModel | undefined;
+    /** Time limit of one call, in milliseconds. */
+    callTimeoutMs: number;
+    retryPolicy: RetryPolicy;
+    clock?: Clock;
+    telemetry: Telemetry;
+  }) {
+    this.#model = options.model;
+    this.#fallback = options.fallback;
+    this.#callTimeoutMs = options.callTimeoutMs;
+    this.#retryPolicy = options.retryPolicy;
+    this.#telemetry = options.telemetry;
+    this.#budget = new RetryBudget({
+      dependency: "model",
+      reserve: options.retryPolicy.maxRetries,
+      clock: options.clock ?? systemClock,
+      telemetry: options.telemetry,
+    });
+  }
+
+  /** Of the model that is asked first. */
+  get name(): string {
+    return this.#model.name;
+  }
+
+  /**
+   * What asks for one answer, in as many rounds as it takes: once on the fallback it stays there, for the one model cannot
+   * read the other's reasoning. @throws UpstreamError, AppError as ChatModel does, and deadline_exceeded
+   */
+  open(deadline: Deadline, maxRetries = this.#retryPolicy.maxRetries): Ask {
+    let switched = false;
+    return async (request) => {
+      const fallback = this.#fallback;
+      if (!fallback) return this.#askFirst(request, deadline, maxRetries);
+      if (switched) return this.#askFallback(fallback, request, deadline, maxRetries);
+      const share = deadline.remaining() * FALLBACK_SHARE;
+      const own = deadline.part(deadline.remaining() - (share < MIN_FALLBACK_MS ? 0 : share));
+      try {
+        return await this.#askFirst(request, own, maxRetries);
+      } catch (error) {
+        const reason = reasonToSwitch(error);
+        if (!reason || deadline.remaining() < MIN_FALLBACK_MS || !this.#maySwitch()) throw error;
+        switched = true;
+        this.#telemetry.count("ModelFallbacks", 1, { model: fallback.name });
+        this.#telemetry.annotate({ fallback: reason });
+        this.#telemetry.warn("the fallback model is asked", { reason, error });
+        return this.#askFallback(fallback, request, deadline, maxRetries);
+      }
+    };
+  }
+
+  /**
+   * A switch is no retry while the fallback answers. When it fails as well, the provider may be down, and then the budget
+   * is of all that it is asked beyond once.
+   */
+  #maySwitch(): boolean {
+    return !this.#fallbackFails || this.#budget.withdraw();
+  }
+
+  #askFirst(request: Omit<ModelRequest, "signal">, deadline: Deadline, maxRetries: number): Promise<Asked> {
+    const budget = {
+      deposit: () => this.#budget.deposit(),
+      // Else the first model's retries would leave none to find out that the fallback is well again.
+      withdraw: () => this.#budget.withdraw(this.#fallbackFails ? 1 : 0),
+    };
+    return this.#ask(this.#model, request, deadline, maxRetries, budget);
+  }
+
+  async #askFallback(
+    model: ChatModel,
+    request: Omit<ModelRequest, "signal">,
+    deadline: Deadline,
+    maxRetries: number,
+  ): Promise<Asked> {
+    // Nothing is paid in: the turn has paid with its first call.
+    const budget = { deposit: () => {}, withdraw: () => this.#budget.withdraw() };
+    try {
+      const asked = await this.#ask(model, request, deadline, maxRetries, budget);
+      this.#fallbackFails = false;
+      return asked;
+    } catch (error) {
+      this.#fallbackFails = reasonToSwitch(error) !== undefined;
+      throw error;
+    }
+  }
+
+  async #ask(
+    model: ChatModel,
+    request: Omit<ModelRequest, "signal">,
+    deadline: Deadline,
+    maxRetries: number,
+    budget: Pick<RetryBudget, "deposit" | "withdraw">,
+  ): Promise<Asked> {
+    const call = async () => {
+      try {
+        const signal = deadline.within(this.#callTimeoutMs);
+        return await callModel(model, { ...request, signal }, this.#telemetry);
+      } catch (error) {
+        deadline.check();
+        throw error;
+      }
+    };
+    const response = await retry(call, {
+      policy: { ...this.#retryPolicy, maxRetries },
+      deadline,
+      verdict: retryTransient,
+      budget,
+      onRetry: () => this.#telemetry.count("Retries", 1, { dependency: "model" }),
+    });
+    return { ...response, model: model.name };
+  }
+}
+
+/** Why another model may have the answer that this one has not; nothing for what would be the same with both. */
+function reasonToSwitch(error: unknown): "gone" | "late" | "failing" | undefined {
+  if (error instanceof UpstreamError) return "failing";
+  if (isAppError(error, "deadline_exceeded")) return "late";
+  if (isAppError(error, "failed_precondition") && error.meta["setting"]?.endsWith("_MODEL")) return "gone";
+  return undefined;
+}
