@@ -260,7 +260,7 @@ describe("requests that OpenAI refuses", () => {
       400,
       { error: expect.objectContaining({ code: null }) },
     ]);
-    expect((await fetch(`${model.url}/responses`, { method: "POST", headers })).status).toBe(404);
+    expect((await fetch(`${model.url}/embeddings`, { method: "POST", headers })).status).toBe(404);
   });
 
   test("a missing or bad key", async () => {

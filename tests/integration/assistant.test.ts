@@ -1,10 +1,10 @@
 import type { Answer } from "@parley/core/assistant/assistant";
 import { estimateItems, estimateTokens, itemsOf, type PastTurn } from "@parley/core/assistant/context-window";
 import { prompts } from "@parley/core/assistant/prompts";
-import * as productTools from "@parley/core/tools/index";
 import { type ModelSimulator, startModel } from "@parley/local/simulators/model";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type AssistantSetup, assistantOn, calling, sentTo, textTool } from "../support/assistant.ts";
+import { productTools } from "../support/product-tools.ts";
 
 let model: ModelSimulator;
 beforeAll(async () => {
@@ -15,36 +15,7 @@ afterEach(() => model.reset());
 
 const echo = textTool("echo", ({ text }) => `echo ${text}`);
 
-/** The product's tools, on services that know one place and one holiday. */
-const tools = Object.values(productTools).map((create) =>
-  create({
-    clock: { now: () => Date.UTC(2026, 10, 22, 14, 40) },
-    weather: {
-      current: async (name) => ({
-        value: {
-          place: { name, region: "", country: "", timezone: "UTC" },
-          localTime: "2026-11-22 14:40",
-          temperatureC: 18,
-          feelsLikeC: 17,
-          condition: "Sunny (simulated)",
-          humidity: 60,
-          windKph: 12,
-          windDirection: "NW",
-        },
-        ageMs: 0,
-        stale: false,
-      }),
-      forecast: async (name) => ({
-        value: { place: { name, region: "", country: "", timezone: "UTC" }, days: [] },
-        ageMs: 0,
-        stale: false,
-      }),
-    },
-    holidays: {
-      between: async () => [{ date: "2026-12-25", lastDate: "2026-12-25", name: "Christmas Day" }],
-    },
-  }),
-);
+const tools = productTools();
 
 const asPast = (message: string, { steps, text, tokens }: Answer): PastTurn => ({
   message,

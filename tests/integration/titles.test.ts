@@ -30,11 +30,14 @@ afterEach(() => {
 });
 
 /** One Lambda instance. */
-function instance(modelName = "offline-model") {
+function instance(modelName = "offline-model", fallbackName?: string) {
   const { redis, telemetry } = redisWorker(suite.gateway, { clock });
   const chat = new OpenAIChat({ apiKey: "test", baseUrl: model.url, model: modelName });
   const models = new Models({
     model: chat,
+    fallback: fallbackName
+      ? new OpenAIChat({ apiKey: "test", baseUrl: model.url, model: fallbackName })
+      : undefined,
     callTimeoutMs: 10_000,
     retryPolicy: { maxRetries: 3, baseMs: 5, capMs: 20 },
     telemetry,
@@ -126,6 +129,14 @@ describe("without the model the message's beginning serves", () => {
     model.reset();
     says("Barcelona");
     expect(await title("  Tell me\neverything about Barcelona ")).toBe("Barcelona");
+  });
+
+  test("unless the fallback gives one: once, and no retries before it", async () => {
+    model.inject({ status: 503, bodyIncludes: '"model":"offline-model"' });
+    const { title, telemetry } = instance("offline-model", "gpt-6-luna");
+    expect(await title("What's the weather in Barcelona?")).toBe("Weather in Barcelona");
+    expect(model.total()).toBe(2);
+    expect(telemetry.total("ModelFallbacks")).toBe(1);
   });
 
   test("when it hangs, within the request's time", async () => {

@@ -24,7 +24,13 @@ import { RecordingTelemetry } from "./telemetry.ts";
 export const OWNER = "owner";
 
 export type Rig = Awaited<ReturnType<typeof startRig>>;
-export type WorkerOptions = { redisTimeoutMs?: number; maxContextTokens?: number; callTimeoutMs?: number };
+export type WorkerOptions = {
+  redisTimeoutMs?: number;
+  maxContextTokens?: number;
+  callTimeoutMs?: number;
+  /** In place of the rig's own. */
+  assistant?: Pick<Assistant, "reply">;
+};
 
 /**
  * The core on real engines: a store, Redis behind the Upstash protocol, the simulated model, weather and calendar, all
@@ -49,6 +55,7 @@ export async function startRig(
     redisTimeoutMs = 5_000,
     maxContextTokens = 4_000,
     callTimeoutMs = 5_000,
+    assistant: given,
   }: WorkerOptions = {}) {
     const telemetry = new RecordingTelemetry();
     const retryPolicy = { maxRetries: 3, baseMs: 5, capMs: 20 };
@@ -106,7 +113,7 @@ export async function startRig(
     const conversations = new Conversations({
       store,
       sessions,
-      assistant,
+      assistant: given ?? assistant,
       titles,
       historyTurns: Math.ceil(maxContextTokens / 100),
       clock,

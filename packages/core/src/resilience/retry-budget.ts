@@ -50,7 +50,8 @@ export class RetryBudget {
     this.#forget();
     if (this.#retries.length === 0) this.#balance = this.#reserve * CALLS_PER_RETRY;
     const mostOfAMinute = Math.max(this.#reserve, this.#calls.length / CALLS_PER_RETRY);
-    if (this.#balance < (kept + 1) * CALLS_PER_RETRY || this.#retries.length + 1 > mostOfAMinute) {
+    const wanted = kept + 1;
+    if (this.#balance < wanted * CALLS_PER_RETRY || this.#retries.length + wanted > mostOfAMinute) {
       this.#telemetry.count("RetriesRefused", 1, { dependency: this.#dependency });
       return false;
     }

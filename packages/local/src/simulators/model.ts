@@ -2,16 +2,19 @@ import { randomUUID } from "node:crypto";
 import type { Fault } from "./faults.ts";
 import { type Host, type HostRequest, json, type Latency, type Reply, startHost } from "./http.ts";
 import { ApiError, modelNotFound, usualCode } from "./model/api-error.ts";
-import { createCompletions, toChoice } from "./model/completion.ts";
+import { type Choice, createCompletions, toChoice } from "./model/completion.ts";
 import type { Json } from "./model/json.ts";
 import { readChatRequest } from "./model/request.ts";
 import { respond } from "./model/respond.ts";
+import { createResponses } from "./model/responses.ts";
 import { isTitleRequest } from "./model/title.ts";
 import type { ChatRequest } from "./model/types.ts";
+import { createUsage } from "./model/usage.ts";
 
 /**
- * An answer laid down beforehand: words; an assistant message exactly as given (`finish_reason` is guessed from it
- * when absent); a whole response body; or a function that makes one of these from the request.
+ * An answer laid down beforehand: words; an assistant message of Chat Completions exactly as given, which Responses
+ * words as items (`finish_reason` is guessed from it when absent); a whole response body; or a function that makes one of
+ * these from the request.
  */
 export type ScriptedResponse =
   | string
@@ -32,13 +35,16 @@ export type ModelSimulator = {
   inject(fault: Fault): () => void;
   /** Replaces the script; an empty one gives the word back to the model. */
   script(responses: readonly ScriptedResponse[], options?: ScriptOptions): void;
+  /** Ids of responses that OpenAI would keep, for their requests did not say `store: false`. */
+  stored(): readonly string[];
 } & Pick<Host, "origin" | "requests" | "total" | "reset" | "close">;
 
 const MODELS = ["offline-model", "gpt-6-luna", "gpt-6-sol", "gpt-5.4-mini"];
 const CHAT = "/v1/chat/completions";
+const RESPONSES = "/v1/responses";
 
 /**
- * Speaks OpenAI's Chat Completions over HTTP. Its answers follow from the conversation, the offered tools and `now`
+ * Speaks OpenAI's Chat Completions and Responses over HTTP. Its answers follow from the conversation, the offered tools and `now`
  * alone. A key that is missing or begins with `bad` is refused; so is a model whose name begins with `missing-`.
  */
 export async function startModel(
@@ -49,7 +55,9 @@ export async function startModel(
   } = {},
 ): Promise<ModelSimulator> {
   const now = options.now ?? (() => new Date());
-  const complete = createCompletions(now);
+  const usageOf = createUsage();
+  const complete = createCompletions(now, usageOf);
+  const responses = createResponses(now, usageOf);
   let script: ScriptedResponse[] = [];
   let scripting: ScriptOptions = {};
 
@@ -59,21 +67,33 @@ export async function startModel(
     return repeat && script.length === 1 ? script[0] : script.shift();
   }
 
-  function chat(body: string): Reply {
-    const request = readChatRequest(body);
+  /** What is said next, or a whole body. */
+  function answerTo(request: ChatRequest): Choice | { body: unknown } {
     let scripted = nextScripted(request);
     while (typeof scripted === "function") scripted = scripted(request);
-    if (scripted === undefined)
-      return json(200, complete(request, toChoice(respond(request, now()), request.maxTokens)));
-    if (typeof scripted === "string") return json(200, complete(request, toChoice({ text: scripted })));
-    if ("body" in scripted) return json(200, scripted.body);
+    if (scripted === undefined) return toChoice(respond(request, now()), request.maxTokens);
+    if (typeof scripted === "string") return toChoice({ text: scripted });
+    if ("body" in scripted) return scripted;
     const { message, finish_reason = message["tool_calls"] === undefined ? "stop" : "tool_calls" } = scripted;
-    return json(200, complete(request, { message, finish_reason }));
+    return { message, finish_reason };
+  }
+
+  function chat(body: string): Reply {
+    const request = readChatRequest(body);
+    const answer = answerTo(request);
+    return json(200, "body" in answer ? answer.body : complete(request, answer));
+  }
+
+  function response(body: string): Reply {
+    const request = responses.read(body);
+    const answer = answerTo(request);
+    return json(200, "body" in answer ? answer.body : responses.write(request, answer));
   }
 
   function route({ method, path, headers, body }: HostRequest): Reply {
     checkKey(headers.authorization);
     if (method === "POST" && path === CHAT) return chat(body);
+    if (method === "POST" && path === RESPONSES) return response(body);
     if (method === "GET" && path === "/v1/models")
       return json(200, { object: "list", data: MODELS.map(describeModel) });
     const id = /^\/v1\/models\/([^/]+)$/.exec(path)?.[1];
@@ -106,8 +126,10 @@ export async function startModel(
       script = [...responses];
       scripting = how;
     },
+    stored: responses.stored,
     reset() {
       script = [];
+      responses.reset();
       host.reset();
     },
   };

@@ -1,16 +1,10 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Json } from "./json.ts";
-import type { ChatMessage, ChatRequest } from "./types.ts";
+import type { ChatRequest } from "./types.ts";
+import { countTokens, OCTETS_PER_TOKEN, type UsageOf } from "./usage.ts";
 
 /** What the model says: words, or calls of tools. */
 export type Utterance = { text: string } | { calls: readonly { name: string; arguments: Json }[] };
-
-/** A prompt's prefix is cached from this many tokens on, in steps of 128. */
-const CACHED_FROM = 1024;
-const CACHE_STEP = 128;
-const PROMPTS_REMEMBERED = 32;
-/** Of UTF-8: near enough to a real tokenizer. */
-const OCTETS_PER_TOKEN = 4;
 
 /** A message as the API sends it, and why the model stopped. */
 export type Choice = { message: Json; finish_reason: string };
@@ -45,68 +39,29 @@ function head(text: string, tokens: number): string {
 }
 
 /** Wraps choices into response bodies, with unique ids and plausible usage. */
-export function createCompletions(now: () => Date) {
-  // Digests of the prefixes of recent prompts, one set a prompt, newest last.
-  const prompts: ReadonlyMap<string, number>[] = [];
-
-  function usage(request: ChatRequest, choice: Choice) {
-    const prefixes = promptPrefixes(request);
-    const prompt = [...prefixes.values()].at(-1) ?? 0;
-    let known = 0;
-    for (const [digest, tokens] of prefixes) {
-      if (prompts.some((each) => each.has(digest))) known = tokens;
-    }
-    prompts.push(prefixes);
-    if (prompts.length > PROMPTS_REMEMBERED) prompts.shift();
-    const cached = known < CACHED_FROM ? 0 : Math.floor(known / CACHE_STEP) * CACHE_STEP;
-    const { content, tool_calls } = choice.message;
-    const completion = countTokens(typeof content === "string" ? content : JSON.stringify(tool_calls ?? ""));
+export function createCompletions(now: () => Date, usageOf: UsageOf) {
+  return (request: ChatRequest, choice: Choice): Json => {
+    const { input, cached, output } = usageOf(request, choice.message);
     return {
-      prompt_tokens: prompt,
-      completion_tokens: completion,
-      total_tokens: prompt + completion,
-      prompt_tokens_details: { cached_tokens: cached, audio_tokens: 0 },
-      completion_tokens_details: {
-        reasoning_tokens: 0,
-        audio_tokens: 0,
-        accepted_prediction_tokens: 0,
-        rejected_prediction_tokens: 0,
+      id: `chatcmpl-${randomUUID().replaceAll("-", "")}`,
+      object: "chat.completion",
+      created: Math.floor(now().getTime() / 1000),
+      model: request.model,
+      choices: [{ index: 0, message: choice.message, logprobs: null, finish_reason: choice.finish_reason }],
+      usage: {
+        prompt_tokens: input,
+        completion_tokens: output,
+        total_tokens: input + output,
+        prompt_tokens_details: { cached_tokens: cached, audio_tokens: 0 },
+        completion_tokens_details: {
+          reasoning_tokens: 0,
+          audio_tokens: 0,
+          accepted_prediction_tokens: 0,
+          rejected_prediction_tokens: 0,
+        },
       },
+      service_tier: "default",
+      system_fingerprint: "fp_simulated",
     };
-  }
-
-  return (request: ChatRequest, choice: Choice): Json => ({
-    id: `chatcmpl-${randomUUID().replaceAll("-", "")}`,
-    object: "chat.completion",
-    created: Math.floor(now().getTime() / 1000),
-    model: request.model,
-    choices: [{ index: 0, message: choice.message, logprobs: null, finish_reason: choice.finish_reason }],
-    usage: usage(request, choice),
-    service_tier: "default",
-    system_fingerprint: "fp_simulated",
-  });
-}
-
-/** The prompt's prefixes that end with a message: digest of everything so far -> tokens so far. */
-function promptPrefixes({ tools, messages }: ChatRequest): Map<string, number> {
-  const prefixes = new Map<string, number>();
-  const parts = [...(tools.length > 0 ? [JSON.stringify(tools)] : []), ...messages.map(serialised)];
-  let digest = "";
-  let tokens = 3;
-  for (const part of parts) {
-    digest = createHash("sha256").update(digest).update(part).digest("base64");
-    tokens += countTokens(part);
-    prefixes.set(digest, tokens);
-  }
-  return prefixes;
-}
-
-function serialised({ role, text, toolCalls, toolCallId }: ChatMessage): string {
-  return [role, text, toolCallId ?? "", ...toolCalls.flatMap((call) => [call.name, call.arguments])].join(
-    "\n",
-  );
-}
-
-function countTokens(text: string): number {
-  return Math.ceil(Buffer.byteLength(text) / OCTETS_PER_TOKEN);
+  };
 }

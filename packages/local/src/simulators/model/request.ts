@@ -24,14 +24,14 @@ export function readChatRequest(body: string): ChatRequest {
   return {
     model,
     messages: read,
-    tools: readTools(request["tools"]),
+    tools: readTools(request["tools"], "function"),
     mayCallTools: request["tool_choice"] !== "none",
     parallelToolCalls: request["parallel_tool_calls"] !== false,
     ...(typeof maxTokens === "number" && { maxTokens }),
   };
 }
 
-function parse(body: string): Json {
+export function parse(body: string): Json {
   try {
     const value: unknown = JSON.parse(body);
     if (isObject(value)) return value;

@@ -6,43 +6,47 @@ const NAME = /^[a-zA-Z0-9_-]{1,64}$/;
 /** JSON Schema keywords that strict function calling does not take. */
 const NOT_STRICT = ["minLength", "maxLength", "allOf", "not", "if", "then", "else", "dependentRequired"];
 
+/** Where a function's fields are: Chat Completions has them in an object of their own. */
+type Place = "function" | undefined;
+
 /** Reads and checks the `tools` of a request. */
-export function readTools(value: unknown): OfferedTool[] {
+export function readTools(value: unknown, place?: Place): OfferedTool[] {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw invalidType("tools", "an array of objects", value);
-  if (value.length === 0) throw emptyArray("tools");
-  const tools = value.map(readTool);
+  if (value.length === 0 && place) throw emptyArray("tools");
+  const tools = value.map((each: unknown, index) => readTool(each, index, place));
   const names = tools.map(({ name }) => name);
   const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
   if (twice >= 0) {
     throw new ApiError(400, `Invalid 'tools': the function name '${names[twice]}' must be unique.`, {
-      param: `tools[${twice}].function.name`,
+      param: [`tools[${twice}]`, place, "name"].filter(Boolean).join("."),
       code: "invalid_value",
     });
   }
   return tools;
 }
 
-function readTool(value: unknown, index: number): OfferedTool {
+function readTool(value: unknown, index: number, place: Place): OfferedTool {
   const at = `tools[${index}]`;
   if (!isObject(value)) throw invalidType(at, "an object", value);
   if (value["type"] !== "function") throw missing(`${at}.type`);
-  const { function: offered } = value;
-  if (!isObject(offered)) throw missing(`${at}.function`);
+  const within = place ? `${at}.${place}` : at;
+  const offered = place ? value[place] : value;
+  if (!isObject(offered)) throw missing(within);
   const { name, description, parameters = {}, strict } = offered;
-  if (typeof name !== "string") throw missing(`${at}.function.name`);
+  if (typeof name !== "string") throw missing(`${within}.name`);
   if (!NAME.test(name)) {
     throw new ApiError(
       400,
-      `Invalid '${at}.function.name': string does not match pattern. Expected a string that matches the pattern '${NAME.source}'.`,
-      { param: `${at}.function.name`, code: "invalid_value" },
+      `Invalid '${within}.name': string does not match pattern. Expected a string that matches the pattern '${NAME.source}'.`,
+      { param: `${within}.name`, code: "invalid_value" },
     );
   }
-  if (!isObject(parameters)) throw invalidType(`${at}.function.parameters`, "an object", parameters);
+  if (!isObject(parameters)) throw invalidType(`${within}.parameters`, "an object", parameters);
   const problem = strict === true ? strictProblem(parameters, []) : undefined;
   if (problem !== undefined) {
     throw new ApiError(400, `Invalid schema for function '${name}': ${problem}`, {
-      param: `${at}.function.parameters`,
+      param: `${within}.parameters`,
       code: "invalid_function_parameters",
     });
   }
