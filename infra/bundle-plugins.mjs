@@ -67,12 +67,13 @@ const UNUSED_BY_PATH = {
 const OTHER_STORE = isInMongo ? /\/src\/dynamo-storage\.ts$/ : /\/src\/mongo-storage\.ts$/;
 
 /**
- * Of OpenAI's two dozen resources we use one, and of that one neither its streams nor its runner of tools; its client
- * makes an object of each.
+ * Of OpenAI's two dozen resources we use two, Chat Completions and Responses, and of these neither their streams nor what
+ * belongs to them besides; its client makes an object of each.
  */
-const OPENAI_CLIENT = /\/openai\/(?:client|resources\/index|resources\/chat\/completions\/completions)\.mjs$/;
+const OPENAI_CLIENT =
+  /\/openai\/(?:client|resources\/index|resources\/chat\/completions\/completions|resources\/responses\/responses)\.mjs$/;
 const OTHER_OPENAI =
-  /\/openai\/(?:resources\/(?!chat\/|shared\.|index\.)|lib\/ChatCompletion\w*(?:Stream|Runner)\.)/;
+  /\/openai\/(?:resources\/(?!chat\/|responses\/responses\.|shared\.|index\.)|lib\/ChatCompletion\w*(?:Stream|Runner)\.|lib\/responses\/)/;
 
 /** Its classes can be made, for the client does; whoever asks them for something is told. */
 const absentOpenAi = (source) =>

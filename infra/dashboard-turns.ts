@@ -107,6 +107,7 @@ export const model: Section = (deployment) => {
           [
             lineOf(each(deployment, "ModelCalls", "Sum"), { prefix: "calls: " }),
             lineOf(each(deployment, "ModelFailures", "Sum"), { prefix: "failed: ", color: COLOR.bad }),
+            lineOf(each(deployment, "ModelFallbacks", "Sum"), { prefix: "fallback: ", color: COLOR.warn }),
           ],
           { unit: "calls" },
         ),

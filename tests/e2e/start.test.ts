@@ -83,6 +83,18 @@ describe("a question on the command line", () => {
     expect(stderr).toMatch(/^parley: .+\n$/);
   });
 
+  test("is answered by either of OpenAI's APIs, and by no other", async () => {
+    for (const api of ["chat", "responses"]) {
+      const env = { OPENAI_API: api };
+      const { code, stdout } = await runParley(["start", "-q", "What's the weather in Barcelona?"], { env });
+      expect([code, stdout]).toEqual([0, expect.stringMatching(WEATHER)]);
+    }
+    const { code, stderr } = await runParley(["start", "-q", "hello"], { env: { OPENAI_API: "smoke" } });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^parley: .*OPENAI_API.*\n$/);
+    expect(stderr).not.toContain("smoke");
+  });
+
   test("a setting that cannot work is one line on stderr and exit code 1", async () => {
     const env = { REDIS_URL: "redis://127.0.0.1:1" };
     const parley = await keep(startParley(["start", "-q", "hello"], { env, stdin: "" }));

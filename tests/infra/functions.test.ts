@@ -35,6 +35,8 @@ describe("what sst diff built, under the graph's environment and policies", () =
       status: 200,
       json: { messages: { length: 4 } },
     });
+    const paths = deployed.model.requests.map(({ path: asked }) => asked);
+    expect(new Set(paths)).toEqual(new Set(["/v1/responses"]));
     expect(await call("DELETE", path)).toMatchObject({ status: 204 });
     expect(await call("GET", path)).toMatchObject({ status: 404, json: { code: "not_found" } });
   });

@@ -10,7 +10,7 @@ import { dashboardBody } from "../../infra/dashboard.ts";
 import { DEFAULT_MODEL } from "../../infra/prices.ts";
 import { DEPLOYMENT } from "../support/deployment-names.ts";
 import { emfProblems } from "../support/emf-schema.ts";
-import { everyPath } from "../support/every-path.ts";
+import { everyPath, FALLBACK_MODEL } from "../support/every-path.ts";
 
 /** Counted and shown nowhere, each for a reason. */
 const NOT_SHOWN: ReadonlySet<MetricName> = new Set([]);
@@ -91,7 +91,7 @@ describe("what the functions emit when everything happens to them", () => {
     const valuesOf = (dimension: DimensionName) =>
       [...new Set(data.map(({ dimensions: own }) => own[dimension]).filter(Boolean))].sort();
     expect(valuesOf("tool")).toEqual(["get_holidays", "get_today_date", "get_weather", "unknown"]);
-    expect(valuesOf("model")).toEqual([DEFAULT_MODEL]);
+    expect(valuesOf("model")).toEqual([DEFAULT_MODEL, FALLBACK_MODEL].sort());
     expect(valuesOf("dependency")).toEqual(["model", "weatherapi"]);
   });
 

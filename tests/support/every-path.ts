@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { routes } from "@parley/functions/api/routes";
 import { parseEmf } from "@parley/local/cloudwatch/emf";
 import { type Gateway, type GatewayLog, startGateway } from "@parley/local/gateway/server";
+import { DEFAULT_MODEL } from "../../infra/prices.ts";
 import { sendJson } from "./http.ts";
 import { apiKeysOf, newSecret, TASK_ROOT } from "./in-process.ts";
 import { startTelegramRig, type TelegramRig } from "./telegram-rig.ts";
@@ -10,6 +11,8 @@ import { startTelegramRig, type TelegramRig } from "./telegram-rig.ts";
 const TIME_SCALE = 40;
 const COOLDOWN_S = 1;
 const KEY = newSecret("tester");
+/** `OPENAI_FALLBACK_MODEL`, where one is set. */
+export const FALLBACK_MODEL = "gpt-6-luna";
 
 type Run = { rig: TelegramRig; open: (env?: Record<string, string>) => Promise<Caller> };
 type Caller = {
@@ -146,6 +149,11 @@ async function modelTroubles({ rig, open }: Run): Promise<void> {
   ]);
   await api.ask("Use a tool of your own.");
   rig.model.script([]);
+  // Down for longer than there are retries for, first without a fallback and then with one.
+  rig.model.inject({ status: 500, bodyIncludes: `"model":"${DEFAULT_MODEL}"` });
+  for (let nth = 0; nth < 4; nth++) await api.ask("Is it still down?");
+  await (await open({ OPENAI_FALLBACK_MODEL: FALLBACK_MODEL })).ask("Who answers?");
+  rig.model.reset();
 }
 
 async function limits({ open }: Run): Promise<void> {

@@ -131,6 +131,8 @@ export async function startDeployed(
     ...(mongo && { MONGODB_URI: mongo.url }),
     UPSTASH_REDIS_REST_URL: upstash.url,
     OPENAI_BASE_URL: model.url,
+    // As at OpenAI, which is what a deployment talks to unless told otherwise.
+    OPENAI_API: "responses",
     WEATHER_API_URL: weather.url,
     HOLIDAY_CALENDAR_LINK: calendar.url,
     TELEGRAM_API_ROOT: botApi.url,

@@ -239,6 +239,8 @@ export class Conversations {
       const past = await before;
       platform = knownPlatform(past.platform);
       const titling = past.title === undefined ? this.#titles.title(turn.message, call.deadline) : undefined;
+      // Both fail together when a setting is wrong, and then nobody comes to wait for the title.
+      titling?.catch(() => {});
       const reply = await this.#ask(turn, past, call);
       const title = (await titling) ?? past.title;
       const stored = await this.#telemetry.step("store save", () =>
