@@ -114,6 +114,17 @@ describe("a dependency that fails every call", () => {
     expect(ending.length).toBeGreaterThan(0);
   });
 
+  test("is not asked more for the many calls that went well just before", async () => {
+    const { clock, call, log } = dependency();
+    for (let nth = 0; nth < 1_000; nth++) await call(() => false);
+    clock.advance(MINUTE_MS - 100);
+    for (let nth = 0; nth < 20; nth++) {
+      await call(always);
+      clock.advance(4);
+    }
+    expect(log.length - 1_000).toBeLessThanOrEqual(1.1 * 20 + RESERVE);
+  });
+
   test("counts what it refused", async () => {
     const { call, telemetry, log } = dependency();
     for (let nth = 0; nth < 5; nth++) await call(always);
