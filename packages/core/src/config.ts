@@ -1,6 +1,7 @@
 import { AppError } from "./error.ts";
 import * as z from "./schema.ts";
 import type { AllowList, Bot } from "./telegram/bots.ts";
+import { type ProviderName, providerNames } from "./weather/types.ts";
 
 /** An empty variable is an absent one: `.env` files have lines such as `OPENAI_API_KEY=`. */
 const optional = <T extends z.ZodMiniType>(schema: T) =>
@@ -106,9 +107,27 @@ const retry = z.object({
   RETRY_MAX_DELAY_MS: withDefault(positive(), 5_000),
 });
 
-const tools = z.object({
+const weather = z.object({
+  WEATHER_PROVIDERS: optional(
+    z.pipe(
+      list(z.string()),
+      z.array(z.enum(providerNames, `knows ${providerNames.join(", ")} and nothing else`)).check(
+        z.minLength(1, NOT_SET),
+        z.refine((names) => new Set(names).size === names.length, "names a provider twice"),
+      ),
+    ),
+  ),
   WEATHER_API_KEY: optional(z.string()),
   WEATHER_API_URL: withDefault(url, "https://api.weatherapi.com/v1"),
+  OPEN_METEO_API_KEY: optional(z.string()),
+  OPEN_METEO_URL: optional(url),
+  OPEN_METEO_GEOCODING_URL: optional(url),
+});
+
+/** Asked for where WEATHER_PROVIDERS names its provider. */
+const weatherApiKey = z.object({ WEATHER_API_KEY: filled });
+
+const tools = z.object({
   HOLIDAY_CALENDAR_LINK: optional(z.url({ protocol: /^(https?|webcal)$/ })),
   CACHE_TTL_HOURS: withDefault(positive(), 24),
   CIRCUIT_BREAKER_MAX_FAILURES: withDefault(positive(), 3),
@@ -303,10 +322,29 @@ export class Config {
     return parse(telegramQueue, this.#env).TELEGRAM_QUEUE_URL;
   }
 
+  /** The providers in the order in which they are asked: Open-Meteo needs no key, so it is never without. */
+  get weather() {
+    const settings = parse(weather, this.#env);
+    const { WEATHER_API_KEY: key = "", OPEN_METEO_API_KEY: customerKey } = settings;
+    const providers: readonly ProviderName[] =
+      settings.WEATHER_PROVIDERS ?? (key ? ["weatherapi", "open-meteo"] : ["open-meteo"]);
+    if (providers.includes("weatherapi")) parse(weatherApiKey, this.#env);
+    // Open-Meteo's customers have servers of their own.
+    const host = (name: string) => `https://${customerKey ? "customer-" : ""}${name}.open-meteo.com/v1`;
+    return {
+      providers,
+      weatherApi: { key, baseUrl: settings.WEATHER_API_URL },
+      openMeteo: {
+        key: customerKey,
+        forecastUrl: settings.OPEN_METEO_URL ?? host("api"),
+        geocodingUrl: settings.OPEN_METEO_GEOCODING_URL ?? host("geocoding-api"),
+      },
+    };
+  }
+
   get tools() {
     const settings = parse(tools, this.#env);
     return {
-      weather: { key: settings.WEATHER_API_KEY ?? "", baseUrl: settings.WEATHER_API_URL },
       calendarLink: settings.HOLIDAY_CALENDAR_LINK,
       calendarFreshMs: settings.CACHE_TTL_HOURS * 3_600_000,
       circuit: {

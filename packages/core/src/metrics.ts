@@ -138,5 +138,6 @@ export type StepName =
   | "chat service"
   | "model"
   | `tool ${string}`
+  | `weather ${string}`
   | "queue send"
   | "delivery";

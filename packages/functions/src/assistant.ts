@@ -5,15 +5,12 @@ import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { systemClock as clock } from "@parley/core/clock";
 import type { Config } from "@parley/core/config";
 import { HolidayCalendar } from "@parley/core/holidays/holiday-calendar";
-import { RedisCircuitStore } from "@parley/core/redis/circuit-store";
 import type { FastRedis } from "@parley/core/redis/client";
 import * as tools from "@parley/core/tools/index";
-import { WeatherApi } from "@parley/core/weather/weather-api";
-import { WeatherService } from "@parley/core/weather/weather-service";
 import { telemetry } from "./observability.ts";
+import { buildWeather } from "./weather.ts";
 
 const TOOL_TIMEOUT_MS = 10_000;
-const WEATHER_TIMEOUT_MS = 3_000;
 
 /** Of the two drivers only the one that is used is loaded. */
 const drivers = {
@@ -41,21 +38,7 @@ async function modelsOf(config: Config): Promise<Models> {
 export async function build(config: Config, redis: FastRedis) {
   const models = await modelsOf(config);
   const { retry: retryPolicy, tools: settings } = config;
-  const provider = new WeatherApi(settings.weather);
-  const weather = new WeatherService({
-    provider,
-    // A probe's lease outlives the call that it admits.
-    circuit: new RedisCircuitStore({
-      redis,
-      name: provider.name,
-      settings: { ...settings.circuit, leaseMs: 2 * WEATHER_TIMEOUT_MS },
-    }),
-    redis,
-    retryPolicy,
-    callTimeoutMs: WEATHER_TIMEOUT_MS,
-    clock,
-    telemetry,
-  });
+  const weather = buildWeather(config, redis);
   const holidays = new HolidayCalendar({
     link: settings.calendarLink,
     redis,

@@ -1,3 +1,4 @@
+import { boundedText } from "../bounded-text.ts";
 import type { Clock } from "../clock.ts";
 import { AppError, isAppError } from "../error.ts";
 import { Cache, type CacheRedis } from "../redis/cache.ts";
@@ -117,25 +118,12 @@ export class HolidayCalendar {
           retryAfterMs: retryAfterMs(response.headers.get("retry-after"), this.#clock.now()),
         });
       }
-      return await boundedText(response);
+      return await boundedText(response, MAX_BYTES, "the calendar");
     } catch (cause) {
       if (cause instanceof UpstreamError) throw cause;
       throw new UpstreamError("the calendar's host did not answer", { transient: true, cause });
     }
   }
-}
-
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > MAX_BYTES)
-      throw new UpstreamError(`the calendar is over ${MAX_BYTES} bytes`, { transient: false });
-    chunks.push(chunk);
-  }
-  // Unlike Buffer it drops a byte order mark, which is no part of a calendar.
-  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 const isoDate = (at: number) => new Date(at).toISOString().slice(0, 10);

@@ -1,5 +1,5 @@
 import * as z from "../schema.ts";
-import { type CurrentWeather, type Forecast, MAX_FORECAST_DAYS } from "../weather/types.ts";
+import { type CurrentWeather, type Forecast, MAX_FORECAST_DAYS, providerTitles } from "../weather/types.ts";
 import type { Aged } from "../weather/weather-service.ts";
 import { defineTool, type ToolDependencies } from "./tool.ts";
 
@@ -36,33 +36,36 @@ export const getWeather = ({ weather }: Pick<ToolDependencies, "weather">) =>
     },
   });
 
-function describeCurrent({ value, ageMs, stale }: Aged<CurrentWeather>): string {
+function describeCurrent({ value, ...told }: Aged<CurrentWeather>): string {
   return [
     `Weather in ${placeName(value.place)} (local time ${value.localTime}): ${value.temperatureC} °C, ${value.condition.toLowerCase()}, feels like ${value.feelsLikeC} °C, humidity ${value.humidity} %, wind ${value.windKph} km/h ${value.windDirection}`,
-    ...staleNote(ageMs, stale),
+    ...sourceLines(told),
   ].join("\n");
 }
 
-function describeForecast({ value, ageMs, stale }: Aged<Forecast>, asked: number): string {
-  const lines = value.days.map(
-    ({ date, minC, maxC, condition, chanceOfRain }) =>
-      `${date}: ${minC} to ${maxC} °C, ${condition.toLowerCase()}, chance of rain ${chanceOfRain} %`,
-  );
+function describeForecast({ value, ...told }: Aged<Forecast>, asked: number): string {
+  const lines = value.days.map(({ date, minC, maxC, condition, chanceOfRain }) => {
+    const rain = chanceOfRain === null ? "" : `, chance of rain ${chanceOfRain} %`;
+    return `${date}: ${minC} to ${maxC} °C, ${condition.toLowerCase()}${rain}`;
+  });
   const short =
     value.days.length < asked
       ? [`Note: the provider gives only ${value.days.length} of the ${asked} days.`]
       : [];
-  return [`Forecast for ${placeName(value.place)}:`, ...lines, ...short, ...staleNote(ageMs, stale)].join(
-    "\n",
-  );
+  return [`Forecast for ${placeName(value.place)}:`, ...lines, ...short, ...sourceLines(told)].join("\n");
 }
 
 const placeName = ({ name, region, country }: CurrentWeather["place"]) =>
   [...new Set([name, region, country])].filter(Boolean).join(", ");
 
-function staleNote(ageMs: number, stale: boolean): string[] {
-  if (!stale) return [];
+/** Whose data it is, which their licences ask for, and how old, where that is more than it should be. */
+function sourceLines({ provider, ageMs, stale }: Omit<Aged<unknown>, "value">): string[] {
+  const source = `Source: ${providerTitles[provider]}`;
+  if (!stale) return [source];
   const minutes = Math.max(1, Math.round(ageMs / 60_000));
   const age = minutes < 90 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
-  return [`Note: this data is ${age} old; the weather provider could not be asked for newer. Say so.`];
+  return [
+    source,
+    `Note: this data is ${age} old; the weather provider could not be asked for newer. Say so.`,
+  ];
 }

@@ -15,7 +15,7 @@ export const currentWeather = z.object({
 });
 export type CurrentWeather = z.infer<typeof currentWeather>;
 
-/** Days in order, each dated in the place's own calendar. Degrees Celsius, per cent. */
+/** Days in order, each dated in the place's own calendar. Degrees Celsius, per cent; a chance of rain may be unknown. */
 export const forecast = z.object({
   place,
   days: z.array(
@@ -24,7 +24,7 @@ export const forecast = z.object({
       minC: z.number(),
       maxC: z.number(),
       condition: z.string(),
-      chanceOfRain: z.number(),
+      chanceOfRain: z.nullable(z.number()),
     }),
   ),
 });
@@ -32,9 +32,14 @@ export type Forecast = z.infer<typeof forecast>;
 
 export const MAX_FORECAST_DAYS = 10;
 
+/** The providers there are, by the name that settings, metrics and caches have for them, as answers name them. */
+export const providerTitles = { weatherapi: "WeatherAPI.com", "open-meteo": "Open-Meteo.com" } as const;
+export type ProviderName = keyof typeof providerTitles;
+export const providerNames = Object.keys(providerTitles) as ProviderName[];
+
 /** One source of weather. Both methods throw PlaceNotFoundError or UpstreamError, and nothing invented. */
 export interface WeatherProvider {
-  readonly name: string;
+  readonly name: ProviderName;
   current(location: string, signal: AbortSignal): Promise<CurrentWeather>;
   /** Up to `days` days beginning today; a provider may give fewer. */
   forecast(location: string, days: number, signal: AbortSignal): Promise<Forecast>;

@@ -1,4 +1,4 @@
-import { AppError } from "../error.ts";
+import { boundedText } from "../bounded-text.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
 import { isTransientStatus, UpstreamError } from "../resilience/upstream-error.ts";
 import * as z from "../schema.ts";
@@ -44,7 +44,10 @@ const errorBody = z.object({ error: z.object({ code: z.number(), message: z.stri
 /** WeatherAPI.com's code for "no location found matching parameter q" (https://www.weatherapi.com/docs/#intro-error-codes). */
 const NO_MATCHING_LOCATION = 1006;
 
-/** WeatherAPI.com, the primary provider. */
+/** A forecast of ten days, with the hours that we do not read, has about 200 KB. */
+const MAX_BYTES = 2 * 1024 * 1024;
+
+/** WeatherAPI.com (https://www.weatherapi.com/docs). */
 export class WeatherApi implements WeatherProvider {
   readonly name = "weatherapi";
   readonly #baseUrl: string;
@@ -89,16 +92,14 @@ export class WeatherApi implements WeatherProvider {
     schema: z.ZodMiniType<T>,
     signal: AbortSignal,
   ): Promise<T> {
-    if (!this.#key) {
-      throw new AppError("failed_precondition", "No weather service is configured: set WEATHER_API_KEY.");
-    }
     const search = new URLSearchParams({ key: this.#key, ...query, aqi: "no" });
     let response: Response;
     let body: unknown;
     try {
       response = await fetch(`${this.#baseUrl}/${path}?${search}`, { signal });
-      body = await response.json().catch(() => undefined);
+      body = parseJson(await boundedText(response, MAX_BYTES, "WeatherAPI.com's answer"));
     } catch (cause) {
+      if (cause instanceof UpstreamError) throw cause;
       // The cause of a failed fetch may name the URL, and the URL holds the key.
       const reason = cause instanceof Error ? cause.name : "unknown";
       throw new UpstreamError(`WeatherAPI.com did not answer (${reason})`, { transient: true });
@@ -121,6 +122,14 @@ const placeOf = (from: z.infer<typeof location>) => ({
   country: from.country,
   timezone: from.tz_id,
 });
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
 
 function failure(response: Response, body: unknown): Error {
   const error = errorBody.safeParse(body).data?.error;

@@ -1,19 +1,15 @@
 import type { Clock } from "../clock.ts";
-import { AppError } from "../error.ts";
+import { AppError, isAppError } from "../error.ts";
 import { Cache, type CacheRedis } from "../redis/cache.ts";
 import { sha256 } from "../redis/keys.ts";
 import { readThrough } from "../redis/read-through.ts";
-import {
-  CircuitBreaker,
-  CircuitOpenError,
-  type CircuitStore,
-  type Outcome,
-} from "../resilience/circuit-breaker.ts";
+import { CircuitOpenError, type CircuitStore } from "../resilience/circuit-breaker.ts";
 import type { Deadline } from "../resilience/deadline.ts";
-import { type RetryPolicy, retry } from "../resilience/retry.ts";
-import { RetryBudget } from "../resilience/retry-budget.ts";
-import { retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
+import type { RetryPolicy } from "../resilience/retry.ts";
+import { UpstreamError } from "../resilience/upstream-error.ts";
+import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
+import { ProviderCalls } from "./provider-calls.ts";
 import {
   type CurrentWeather,
   currentWeather,
@@ -21,6 +17,8 @@ import {
   forecast,
   MAX_FORECAST_DAYS,
   PlaceNotFoundError,
+  type ProviderName,
+  providerNames,
   type WeatherProvider,
 } from "./types.ts";
 
@@ -30,69 +28,62 @@ const STALE_MS = 24 * HOUR_MS;
 /** So that a lock outlives the last attempt of its holder by the time of storing the answer. */
 const LOCK_MARGIN_MS = 1_000;
 
-/** Weather and how old it is; `stale` when the provider could not be asked for newer. */
-export type Aged<T> = { value: T; ageMs: number; stale: boolean };
+/** What a provider told, as it is cached: whatever is served later says whose it is. */
+type Told<T> = { provider: ProviderName; weather: T };
+const told = <T>(weather: z.ZodMiniType<T>): z.ZodMiniType<Told<T>> =>
+  z.object({ provider: z.enum(providerNames), weather });
+
+/** Weather, whose it is and how old; `stale` when no provider could be asked for newer. */
+export type Aged<T> = { value: T; provider: ProviderName; ageMs: number; stale: boolean };
+
+type Ask<T> = (provider: WeatherProvider, signal: AbortSignal) => Promise<T>;
 
 /**
- * Fresh cache, else the provider behind retry and circuit breaker, else stale cache, else `unavailable`.
- * Never invented weather. @throws AppError not_found for a place that does not exist, unavailable
+ * Fresh cache, else the providers in their order, each behind retry and a circuit breaker of its own, else stale cache,
+ * else `unavailable`. Never invented weather.
+ * @throws AppError not_found for a place that does not exist, unavailable
  */
 export class WeatherService {
-  readonly #provider: WeatherProvider;
-  readonly #breaker: CircuitBreaker;
-  readonly #caches: { current: Cache<CurrentWeather>; forecast: Cache<Forecast> };
-  readonly #retryPolicy: RetryPolicy;
-  readonly #retryBudget: RetryBudget;
-  readonly #callTimeoutMs: number;
+  readonly #providers: readonly ProviderCalls[];
+  readonly #caches: { current: Cache<Told<CurrentWeather>>; forecast: Cache<Told<Forecast>> };
+  readonly #maxRetries: number;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
 
   constructor(options: {
-    provider: WeatherProvider;
-    circuit: CircuitStore;
+    /** In the order in which they are asked, each with the state of its own circuit. */
+    providers: readonly { provider: WeatherProvider; circuit: CircuitStore }[];
     redis: CacheRedis;
     retryPolicy: RetryPolicy;
-    /** Time limit of one call to the provider, in milliseconds. */
+    /** Time limit of one call to a provider, in milliseconds. */
     callTimeoutMs: number;
     clock: Clock;
     telemetry: Telemetry;
   }) {
-    const { provider, redis, clock, telemetry } = options;
-    this.#provider = provider;
-    this.#breaker = new CircuitBreaker({
-      name: provider.name,
-      store: options.circuit,
-      outcomeOf,
-      clock,
-      telemetry,
-    });
+    const { providers, redis, retryPolicy, callTimeoutMs, clock, telemetry } = options;
+    this.#providers = providers.map(
+      (each) => new ProviderCalls({ ...each, retryPolicy, callTimeoutMs, clock, telemetry }),
+    );
     this.#caches = {
-      current: new Cache({ redis, schema: currentWeather, clock }),
-      forecast: new Cache({ redis, schema: forecast, clock }),
+      current: new Cache({ redis, schema: told(currentWeather), clock }),
+      forecast: new Cache({ redis, schema: told(forecast), clock }),
     };
-    this.#retryPolicy = options.retryPolicy;
-    this.#retryBudget = new RetryBudget({
-      dependency: provider.name,
-      reserve: options.retryPolicy.maxRetries,
-      clock,
-      telemetry,
-    });
-    this.#callTimeoutMs = options.callTimeoutMs;
+    this.#maxRetries = retryPolicy.maxRetries;
     this.#clock = clock;
     this.#telemetry = telemetry;
   }
 
   current(location: string, deadline: Deadline): Promise<Aged<CurrentWeather>> {
-    return this.#get("current", this.#caches.current, location, deadline, (signal) =>
-      this.#provider.current(location, signal),
+    return this.#get("current", this.#caches.current, location, deadline, (provider, signal) =>
+      provider.current(location, signal),
     );
   }
 
   /** The next `days` days (1 to 10) by the place's own calendar, today first. */
   async forecast(location: string, days: number, deadline: Deadline): Promise<Aged<Forecast>> {
     // Always the longest forecast, so that "tomorrow" and "the next five days" share one cached answer.
-    const found = await this.#get("forecast", this.#caches.forecast, location, deadline, (signal) =>
-      this.#provider.forecast(location, MAX_FORECAST_DAYS, signal),
+    const found = await this.#get("forecast", this.#caches.forecast, location, deadline, (provider, signal) =>
+      provider.forecast(location, MAX_FORECAST_DAYS, signal),
     );
     const { place, days: all } = found.value;
     const today = localDate(this.#clock.now(), place.timezone);
@@ -101,61 +92,98 @@ export class WeatherService {
 
   async #get<T>(
     kind: "current" | "forecast",
-    cache: Cache<T>,
+    cache: Cache<Told<T>>,
     location: string,
     deadline: Deadline,
-    ask: (signal: AbortSignal) => Promise<T>,
+    ask: Ask<T>,
   ): Promise<Aged<T>> {
-    let failure: unknown;
-    const attempt = async () => {
-      try {
-        return await ask(deadline.within(this.#callTimeoutMs));
-      } catch (error) {
-        // Our own time ran out, which says nothing of the provider.
-        deadline.check();
-        failure = error;
-        throw error;
-      }
-    };
-    const call = (maxRetries: number) =>
-      retry(() => this.#breaker.run(attempt), {
-        policy: { ...this.#retryPolicy, maxRetries },
-        deadline,
-        verdict: retryTransient,
-        budget: this.#retryBudget,
-        onRetry: () => this.#telemetry.count("Retries", 1, { dependency: this.#provider.name }),
-      });
     try {
-      return await readThrough({
+      const { value, ...age } = await readThrough({
         cache,
         key: `weather:${kind}:${sha256(normalise(location))}`,
         freshMs: FRESH_MS[kind],
         staleMs: STALE_MS,
         lockMs: deadline.remaining() + LOCK_MARGIN_MS,
         // With a stale answer at hand one attempt is enough: nobody waits through retries for what we can show now.
-        load: (lastResort) => call(lastResort ? this.#retryPolicy.maxRetries : 0),
-        isFinal: (error) => error instanceof PlaceNotFoundError,
+        load: (lastResort) => this.#askInTurn(ask, lastResort ? this.#maxRetries : 0, deadline),
+        // Found by nobody is found no more; a place that only one of them knows outlives its failure.
+        isFinal: (error) => error instanceof UnknownPlaceError && error.failures.length === 0,
         deadline,
         telemetry: this.#telemetry,
         name: `weather-${kind}`,
       });
+      const { provider, weather } = value;
+      this.#telemetry.annotate({ provider });
+      return { value: weather, provider, ...age };
     } catch (cause) {
-      if (cause instanceof PlaceNotFoundError) {
-        throw new AppError("not_found", `No place called ${JSON.stringify(location)} was found.`, { cause });
-      }
-      if (cause instanceof UpstreamError || cause instanceof CircuitOpenError) {
-        // That our own attempts opened the circuit says less than why they failed.
-        this.#telemetry.warn("weather is unavailable", { error: failure ?? cause });
-        throw new AppError("unavailable", "The weather service is unavailable right now.", { cause });
-      }
-      throw cause;
+      if (cause instanceof UnknownPlaceError) throw notFound(location, cause);
+      if (!(cause instanceof UnavailableError)) throw cause;
+      this.#telemetry.warn("weather is unavailable", { error: cause });
+      throw new AppError("unavailable", "The weather service is unavailable right now.", { cause });
     }
+  }
+
+  /**
+   * The first that answers. One that does not know a place leaves it to the next as well: each has a gazetteer of its
+   * own, and a misspelt city costs one call more.
+   */
+  async #askInTurn<T>(ask: Ask<T>, maxRetries: number, deadline: Deadline): Promise<Told<T>> {
+    const failures: unknown[] = [];
+    let unknown = 0;
+    for (const [index, provider] of this.#providers.entries()) {
+      // An equal share of what is left: however slow the first is, the next has time to answer.
+      const share = deadline.part(deadline.remaining() / (this.#providers.length - index));
+      try {
+        const weather = await provider.run(ask, { deadline: share, maxRetries });
+        return { provider: provider.name, weather };
+      } catch (error) {
+        deadline.check();
+        if (error instanceof PlaceNotFoundError) {
+          unknown++;
+          continue;
+        }
+        if (!isProvidersFault(error)) throw error;
+        failures.push(error);
+        if (error instanceof UpstreamError) {
+          this.#telemetry.warn("a weather provider failed", { provider: provider.name, error });
+        }
+      }
+    }
+    throw unknown > 0 ? new UnknownPlaceError(failures) : new UnavailableError(failures);
   }
 }
 
-/** Only what says something about the provider: a misspelt city or a wrong key does not open the circuit. */
-function outcomeOf(error: unknown): Outcome {
-  return error instanceof UpstreamError && error.transient ? "failure" : "neutral";
+/** No answer; of all reasons the first. */
+class UnavailableError extends Error {
+  override readonly name = "UnavailableError";
+
+  constructor(failures: readonly unknown[]) {
+    super("no weather provider answered", { cause: failures[0] });
+  }
+}
+
+/** No provider that answered knows the place; the others failed. */
+class UnknownPlaceError extends Error {
+  override readonly name = "UnknownPlaceError";
+  readonly failures: readonly unknown[];
+
+  constructor(failures: readonly unknown[]) {
+    super("no weather provider knows the place");
+    this.failures = failures;
+  }
+}
+
+/** Its failure, its open circuit, or that its share of the time is over; the request's own time has been looked at. */
+const isProvidersFault = (error: unknown) =>
+  error instanceof UpstreamError ||
+  error instanceof CircuitOpenError ||
+  isAppError(error, "deadline_exceeded");
+
+function notFound(location: string, cause: UnknownPlaceError): AppError {
+  const doubt = cause.failures.length > 0 ? " Not every weather service could be asked." : "";
+  return new AppError("not_found", `No place called ${JSON.stringify(location)} was found.${doubt}`, {
+    cause,
+  });
 }
 
 const normalise = (location: string) => location.normalize("NFKC").trim().replace(/\s+/g, " ").toLowerCase();
