@@ -127,16 +127,18 @@ async function chats(stack: Observed, over: AbortSignal): Promise<void> {
 
 /** One thing after the other, each at its share of the time. */
 async function troubles(stack: Observed, at: (share: number) => Promise<unknown>, tell: Tell): Promise<void> {
-  const { model, weather, redis } = stack;
+  const { model, weather, openMeteo, redis } = stack;
   const weatherIs = (fault: Parameters<typeof weather.inject>[0]) => {
-    weather.reset();
-    weather.inject(fault);
+    for (const provider of [weather, openMeteo]) {
+      provider.reset();
+      provider.inject(fault);
+    }
   };
   const plan: [number, string, () => unknown][] = [
     [0.08, "Telegram loses answers", () => telegramTroubles(stack)],
     [0.15, "a message that nobody can answer", () => poison(stack)],
-    [0.22, "the weather provider is down", () => weatherIs({ status: 503 })],
-    [0.42, "the weather provider is back", () => weatherIs(USUAL_WEATHER)],
+    [0.22, "both weather providers are down", () => weatherIs({ status: 503 })],
+    [0.42, "the weather providers are back", () => weatherIs(USUAL_WEATHER)],
     [0.46, "somebody asks far too often", () => burst(stack)],
     [0.52, "/stop, in the middle of an answer", () => stopped(stack)],
     [0.6, "Redis is gone", () => redis.stop()],

@@ -6,6 +6,7 @@ import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { type Datum, dataOf, parseEmf } from "@parley/local/cloudwatch/emf";
 import type { GatewayLog } from "@parley/local/gateway/server";
 import { startModel } from "@parley/local/simulators/model";
+import { startOpenMeteo } from "@parley/local/simulators/open-meteo";
 import { startWeather } from "@parley/local/simulators/weather";
 import { startStack } from "@parley/local/stack";
 import { DEAD_LETTERS, QUEUE } from "@parley/local/telegram-stack";
@@ -26,9 +27,10 @@ export async function startObserved() {
   const dataDir = await mkdtemp(join(tmpdir(), "parley-dashboard-"));
   const data: Datum[] = [];
   const secret = randomBytes(24).toString("base64url");
-  const [model, weather, backend] = await Promise.all([
+  const [model, weather, openMeteo, backend] = await Promise.all([
     startModel({ latencyMs: pace(180, 1.9) }),
     startWeather(),
+    startOpenMeteo(),
     startRedisBackend(),
   ]);
   weather.inject(USUAL_WEATHER);
@@ -43,6 +45,8 @@ export async function startObserved() {
       OPENAI_API_KEY: "simulated",
       WEATHER_API_URL: weather.url,
       WEATHER_API_KEY: "simulated",
+      OPEN_METEO_URL: openMeteo.url,
+      OPEN_METEO_GEOCODING_URL: openMeteo.url,
       UPSTASH_REDIS_REST_URL: redis.url,
       UPSTASH_REDIS_REST_TOKEN: redis.token,
       CIRCUIT_BREAKER_COOLDOWN_SECONDS: "5",
@@ -59,12 +63,13 @@ export async function startObserved() {
     secret,
     model,
     weather,
+    openMeteo,
     redis,
     data,
     async close() {
       queues.close();
       await stack.close();
-      await Promise.all([model.close(), weather.close(), redis.close()]);
+      await Promise.all([model.close(), weather.close(), openMeteo.close(), redis.close()]);
       await backend.close();
       await rm(dataDir, { recursive: true, force: true });
     },

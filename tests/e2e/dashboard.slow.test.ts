@@ -14,7 +14,7 @@ test("npm run dashboard draws what a run of its own emitted, and leaves nothing 
   const out = join(await temporaryFolder(), "page", "dashboard.html");
   const { code, stdout, stderr } = await runNode([SCRIPT, "--seconds", "25", "--out", out]);
   expect(code, stderr).toBe(0);
-  expect(stderr).toContain("the weather provider is down");
+  expect(stderr).toContain("both weather providers are down");
   const html = await readFile(out, "utf8");
   expect(html).not.toMatch(/(?:src|href)=|url\(|<script/i);
   // What must have happened: turns of the API and of Telegram, and the weather's outage.

@@ -92,7 +92,7 @@ describe("what the functions emit when everything happens to them", () => {
       [...new Set(data.map(({ dimensions: own }) => own[dimension]).filter(Boolean))].sort();
     expect(valuesOf("tool")).toEqual(["get_holidays", "get_today_date", "get_weather", "unknown"]);
     expect(valuesOf("model")).toEqual([DEFAULT_MODEL, FALLBACK_MODEL].sort());
-    expect(valuesOf("dependency")).toEqual(["model", "weatherapi"]);
+    expect(valuesOf("dependency")).toEqual(["model", "open-meteo", "weatherapi"]);
   });
 
   test("has no id, no text and no name of anybody in any line", () => {

@@ -70,7 +70,7 @@ test("an update's trace and request id go through the queue into the worker", as
     "## telegram/worker.handler": {
       "chat service": {
         "session lookup": {},
-        "assistant reply": { model: {}, "tool get_weather": {} },
+        "assistant reply": { model: {}, "tool get_weather": { "weather weatherapi": {} } },
         "store save": {},
       },
       delivery: {},

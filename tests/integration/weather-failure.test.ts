@@ -183,13 +183,6 @@ describe("our own mistakes", () => {
     expect(log).not.toContain("hunter2");
   });
 
-  test("no key: the setting is named", async () => {
-    expect(await instance({ key: "" }).ask("Barcelona")).toBe(
-      "Error: No weather service is configured: set WEATHER_API_KEY.",
-    );
-    expect(suite.provider.total()).toBe(0);
-  });
-
   test("an address where nobody listens: unavailable, the key not shown", async () => {
     const gone = await startWeather();
     await gone.close();

@@ -13,15 +13,16 @@ const asked = () =>
 describe("what the tool says", () => {
   test("of now", async () => {
     expect(await instance().ask("Barcelona")).toMatch(
-      /^Weather in Barcelona, Catalonia, Spain \(local time 2026-11-22 15:40\): -?[\d.]+ °C, [\w -]+ \(simulated\), feels like -?[\d.]+ °C, humidity \d+ %, wind [\d.]+ km\/h [NESW]+$/,
+      /^Weather in Barcelona, Catalonia, Spain \(local time 2026-11-22 15:40\): -?[\d.]+ °C, [\w -]+ \(simulated\), feels like -?[\d.]+ °C, humidity \d+ %, wind [\d.]+ km\/h [NESW]+\nSource: WeatherAPI\.com$/,
     );
   });
 
   test("of the coming days", async () => {
     const lines = (await instance().ask("Paris", 3)).split("\n");
     expect(lines[0]).toBe("Forecast for Paris, Ile-de-France, France:");
-    expect(lines).toHaveLength(4);
-    for (const [index, line] of lines.slice(1).entries()) {
+    expect(lines).toHaveLength(5);
+    expect(lines.at(-1)).toBe("Source: WeatherAPI.com");
+    for (const [index, line] of lines.slice(1, -1).entries()) {
       expect(line).toMatch(
         new RegExp(
           `^2026-11-2${2 + index}: -?[\\d.]+ to -?[\\d.]+ °C, [\\w -]+ \\(simulated\\), chance of rain \\d+ %$`,

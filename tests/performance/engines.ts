@@ -1,5 +1,6 @@
 import { startCalendar } from "@parley/local/simulators/calendar";
 import { startModel } from "@parley/local/simulators/model";
+import { startOpenMeteo } from "@parley/local/simulators/open-meteo";
 import { startWeather } from "@parley/local/simulators/weather";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
@@ -13,11 +14,12 @@ export type EnginesOptions = {
 
 /** The local engines in memory, their counters at hand, and the environment that leads the functions to them. */
 export async function startEngines(options: EnginesOptions = {}) {
-  const [storeEngine, backend, model, weather, calendar] = await Promise.all([
+  const [storeEngine, backend, model, weather, openMeteo, calendar] = await Promise.all([
     startStoreEngine(undefined, options.store),
     startRedisBackend(options.redis),
     startModel(options.model),
     startWeather(),
+    startOpenMeteo(),
     startCalendar(),
   ]);
   const upstash = await startUpstash({ backend, token: "bench" });
@@ -33,6 +35,8 @@ export async function startEngines(options: EnginesOptions = {}) {
     OPENAI_BASE_URL: model.url,
     WEATHER_API_URL: weather.url,
     WEATHER_API_KEY: "simulated",
+    OPEN_METEO_URL: openMeteo.url,
+    OPEN_METEO_GEOCODING_URL: openMeteo.url,
     HOLIDAY_CALENDAR_LINK: calendar.url,
   };
   return {
@@ -41,6 +45,7 @@ export async function startEngines(options: EnginesOptions = {}) {
     upstash,
     model,
     weather,
+    openMeteo,
     env,
     description: backend.description,
     async close() {
@@ -48,6 +53,7 @@ export async function startEngines(options: EnginesOptions = {}) {
         upstash.close(),
         model.close(),
         weather.close(),
+        openMeteo.close(),
         calendar.close(),
         storeEngine.close(),
       ]);

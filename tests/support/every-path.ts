@@ -107,12 +107,14 @@ async function weatherOutage({ rig, open }: Run): Promise<void> {
   await api.ask("Will it rain in Lisbon tomorrow?");
   await age(rig, 23 * 3_600_000);
   rig.weather.inject({ status: 503 });
+  rig.openMeteo.inject({ status: 503 });
   await api.ask("What's the weather in Quito?");
   await api.ask("What's the weather in Nairobi?");
   await api.ask("What's the weather in Lisbon?");
   await api.ask("Will it rain in Lisbon tomorrow?");
   await api.ask("When is the next holiday?");
   rig.weather.reset();
+  rig.openMeteo.reset();
   await sleep(COOLDOWN_S * 1_000 + 200);
   await api.ask("What's the weather in Berlin?");
 }

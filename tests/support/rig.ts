@@ -82,8 +82,7 @@ export async function startRig(
     });
     const provider = new WeatherApi({ baseUrl: weather.url, key: "test" });
     const weatherService = new WeatherService({
-      provider,
-      circuit,
+      providers: [{ provider, circuit }],
       redis,
       retryPolicy,
       callTimeoutMs: 1_000,

@@ -112,6 +112,8 @@ export async function startTelegramRig(options: TelegramRigOptions = {}) {
       ...(engines.storeEngine.kind === "dynamodb" && { AWS_ENDPOINT_URL_DYNAMODB: between.dynamo }),
       UPSTASH_REDIS_REST_URL: between.redis,
       OPENAI_BASE_URL: between.model,
+      // One, for a test that stands between sees to each of its requests.
+      WEATHER_PROVIDERS: "weatherapi",
       WEATHER_API_URL: between.weather,
       TELEGRAM_API_ROOT: between.telegram,
       WORKER_TIME: JSON.stringify(time),

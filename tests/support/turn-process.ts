@@ -25,6 +25,7 @@ export async function startTurnProcess(engines: Engines, options: { compileCache
       OPENAI_API_KEY: "test",
       OPENAI_BASE_URL: engines.model,
       OPENAI_MODEL: "offline-model",
+      WEATHER_PROVIDERS: "weatherapi",
       WEATHER_API_KEY: "test",
       WEATHER_API_URL: engines.weather,
       POWERTOOLS_METRICS_DISABLED: "true",

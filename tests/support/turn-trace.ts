@@ -42,7 +42,7 @@ export function turnTraceSuite(source: FunctionSource): void {
           "session lookup": {},
           "store begin": {},
           title: {},
-          "assistant reply": { model: {}, "tool get_weather": {} },
+          "assistant reply": { model: {}, "tool get_weather": { "weather weatherapi": {} } },
           "store save": {},
         },
       });
@@ -71,7 +71,11 @@ export function turnTraceSuite(source: FunctionSource): void {
       });
       expect(findStep(turn.tree, "chat service")?.annotations).toEqual({ platform: "api", outcome: "done" });
       expect(findStep(turn.tree, "session lookup")?.annotations).toEqual({ cache: "miss" });
-      expect(findStep(turn.tree, "tool get_weather")?.annotations).toEqual({ cache: "miss" });
+      expect(findStep(turn.tree, "tool get_weather")?.annotations).toEqual({
+        cache: "miss",
+        provider: "weatherapi",
+      });
+      expect(findStep(turn.tree, "weather weatherapi")?.annotations).toEqual({ provider: "weatherapi" });
       expect(findStep(turn.tree, "model")?.annotations).toEqual({ model: "gpt-5.4-mini" });
     });
 
@@ -85,7 +89,10 @@ export function turnTraceSuite(source: FunctionSource): void {
     test("of the next turn shows what the caches knew", async () => {
       const next = await ask();
       expect(findStep(next.tree, "session lookup")?.annotations).toEqual({ cache: "hit" });
-      expect(findStep(next.tree, "tool get_weather")?.annotations).toEqual({ cache: "hit" });
+      expect(findStep(next.tree, "tool get_weather")).toMatchObject({
+        children: [],
+        annotations: { cache: "hit", provider: "weatherapi" },
+      });
       expect(namesOf(next.tree[0]?.children ?? [])["chat service"]).toHaveProperty("store load");
     });
 

@@ -2,8 +2,11 @@ import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { RedisCircuitStore } from "@parley/core/redis/circuit-store";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { getWeather } from "@parley/core/tools/get-weather";
+import { OpenMeteo } from "@parley/core/weather/open-meteo";
+import type { ProviderName } from "@parley/core/weather/types";
 import { WeatherApi } from "@parley/core/weather/weather-api";
 import { WeatherService } from "@parley/core/weather/weather-service";
+import { type OpenMeteoSimulator, startOpenMeteo } from "@parley/local/simulators/open-meteo";
 import { startWeather, type WeatherSimulator } from "@parley/local/simulators/weather";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { HOUR_MS, MovableClock } from "./clock.ts";
@@ -13,18 +16,26 @@ import { upstashSuite } from "./upstash-suite.ts";
 export const WEATHER_KEY = "weather-key-hunter2";
 export const UNAVAILABLE = "Error: The weather service is unavailable right now.";
 
-export type WeatherSetup = { callTimeoutMs?: number; cooldownMs?: number; url?: string; key?: string };
+export type WeatherSetup = {
+  /** In the order in which they are asked; WeatherAPI.com alone unless told. */
+  providers?: readonly ProviderName[];
+  callTimeoutMs?: number;
+  cooldownMs?: number;
+  url?: string;
+  key?: string;
+};
 
-/** The simulated provider and one empty Redis for each test; it is Sunday, 22 November 2026, 14:40:12 UTC. */
+/** The simulated providers and one empty Redis for each test; it is Sunday, 22 November 2026, 14:40:12 UTC. */
 export function weatherSuite() {
   const redis = upstashSuite("embedded");
   const clock = new MovableClock();
-  const suite = { provider: {} as WeatherSimulator };
+  const suite = { provider: {} as WeatherSimulator, openMeteo: {} as OpenMeteoSimulator };
+  const now = () => new Date(clock.now());
 
   beforeAll(async () => {
-    suite.provider = await startWeather({ now: () => new Date(clock.now()) });
+    [suite.provider, suite.openMeteo] = await Promise.all([startWeather({ now }), startOpenMeteo({ now })]);
   });
-  afterAll(() => suite.provider.close());
+  afterAll(() => Promise.all([suite.provider.close(), suite.openMeteo.close()]));
   beforeEach(async () => {
     setClock("2026-11-22T14:40:12Z");
     await redis.rest.result("FLUSHALL");
@@ -32,6 +43,7 @@ export function weatherSuite() {
   afterEach(() => {
     redis.gateway.fault = undefined;
     suite.provider.reset();
+    suite.openMeteo.reset();
   });
 
   function setClock(iso: string): void {
@@ -41,6 +53,7 @@ export function weatherSuite() {
   /** One Lambda instance: the weather service and the tool before it. */
   function instance(setup: WeatherSetup = {}) {
     const {
+      providers = ["weatherapi"],
       callTimeoutMs = 5_000,
       cooldownMs = HOUR_MS,
       url = suite.provider.url,
@@ -48,15 +61,13 @@ export function weatherSuite() {
     } = setup;
     const worker = redisWorker(redis.gateway, { clock });
     const { telemetry } = worker;
-    const provider = new WeatherApi({ baseUrl: url, key });
-    const circuit = new RedisCircuitStore({
-      redis: worker.redis,
-      name: provider.name,
-      settings: { maxFailures: 3, windowMs: 60_000, cooldownMs, leaseMs: 2 * callTimeoutMs },
-    });
+    const settings = { maxFailures: 3, windowMs: 60_000, cooldownMs, leaseMs: 2 * callTimeoutMs };
+    const openMeteo = { forecastUrl: suite.openMeteo.url, geocodingUrl: suite.openMeteo.url };
     const weather = new WeatherService({
-      provider,
-      circuit,
+      providers: providers.map((name) => ({
+        provider: name === "weatherapi" ? new WeatherApi({ baseUrl: url, key }) : new OpenMeteo(openMeteo),
+        circuit: new RedisCircuitStore({ redis: worker.redis, name, settings }),
+      })),
       redis: worker.redis,
       retryPolicy: { maxRetries: 3, baseMs: 5, capMs: 20 },
       callTimeoutMs,

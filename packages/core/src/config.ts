@@ -124,8 +124,10 @@ const weather = z.object({
   OPEN_METEO_GEOCODING_URL: optional(url),
 });
 
-/** Asked for where WEATHER_PROVIDERS names its provider. */
-const weatherApiKey = z.object({ WEATHER_API_KEY: filled });
+const NEEDS_KEY = `${NOT_SET}, and WEATHER_PROVIDERS names weatherapi`;
+const weatherApiKey = z.object({
+  WEATHER_API_KEY: z.string(NEEDS_KEY).check(z.minLength(1, NEEDS_KEY)),
+});
 
 const tools = z.object({
   HOLIDAY_CALENDAR_LINK: optional(z.url({ protocol: /^(https?|webcal)$/ })),

@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { Config } from "@parley/core/config";
 import type { Settings } from "./env.ts";
 import { hostOf } from "./host-of.ts";
 import type { Part } from "./part.ts";
 import { startCalendar } from "./simulators/calendar.ts";
 import { startModel } from "./simulators/model.ts";
+import { startOpenMeteo } from "./simulators/open-meteo.ts";
 import { startWeather } from "./simulators/weather.ts";
 import { store } from "./store/part.ts";
 import { startRedisBackend } from "./upstash/backend.ts";
@@ -44,16 +46,33 @@ async function model(settings: Settings): Promise<Part> {
   };
 }
 
+/** Any of these says that real weather is wanted. */
+const REAL_WEATHER = ["WEATHER_PROVIDERS", "WEATHER_API_KEY", "OPEN_METEO_API_KEY", "OPEN_METEO_URL"];
+
 async function weather(settings: Settings): Promise<Part> {
-  if (settings["WEATHER_API_KEY"] !== undefined) {
-    const what = hostOf(settings["WEATHER_API_URL"] ?? "https://api.weatherapi.com");
+  if (REAL_WEATHER.some((name) => settings[name] !== undefined)) {
+    const { providers, weatherApi, openMeteo } = new Config(settings).weather;
+    const hosts = { weatherapi: hostOf(weatherApi.baseUrl), "open-meteo": hostOf(openMeteo.forecastUrl) };
+    const what = providers.map((name) => hosts[name]).join(", then ");
     return { summary: { part: "Weather", kind: "real", what } };
   }
-  const simulator = await startWeather();
+  // Both, for what is simulated and what is real are never mixed.
+  const [first, second] = await Promise.all([startWeather(), startOpenMeteo()]);
   return {
-    summary: { part: "Weather", kind: "local", what: "simulated; set WEATHER_API_KEY for WeatherAPI.com" },
-    env: { WEATHER_API_URL: simulator.url, WEATHER_API_KEY: "simulated" },
-    close: () => simulator.close(),
+    summary: {
+      part: "Weather",
+      kind: "local",
+      what: "simulated; set WEATHER_PROVIDERS=open-meteo, or WEATHER_API_KEY for WeatherAPI.com",
+    },
+    env: {
+      WEATHER_API_URL: first.url,
+      WEATHER_API_KEY: "simulated",
+      OPEN_METEO_URL: second.url,
+      OPEN_METEO_GEOCODING_URL: second.url,
+    },
+    async close() {
+      await Promise.all([first.close(), second.close()]);
+    },
   };
 }
 

@@ -13,6 +13,7 @@ import { startPoller } from "@parley/local/queue/poller";
 import { startQueue } from "@parley/local/queue/server";
 import { startCalendar } from "@parley/local/simulators/calendar";
 import { startModel } from "@parley/local/simulators/model";
+import { startOpenMeteo } from "@parley/local/simulators/open-meteo";
 import { startWeather } from "@parley/local/simulators/weather";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
@@ -105,12 +106,13 @@ export async function startDeployed(
   { env: extra = {} }: { env?: Record<string, string> } = {},
 ) {
   const { updates, dead } = queuesOf(graph);
-  const [dynamo, queue, backend, model, weather, calendar, botApi] = await Promise.all([
+  const [dynamo, queue, backend, model, weather, openMeteo, calendar, botApi] = await Promise.all([
     startDynamo(),
     startQueue({ queues: [updates] }),
     startRedisBackend(),
     startModel(),
     startWeather(),
+    startOpenMeteo(),
     startCalendar(),
     startTestBotApi(),
   ]);
@@ -134,6 +136,8 @@ export async function startDeployed(
     // As at OpenAI, which is what a deployment talks to unless told otherwise.
     OPENAI_API: "responses",
     WEATHER_API_URL: weather.url,
+    OPEN_METEO_URL: openMeteo.url,
+    OPEN_METEO_GEOCODING_URL: openMeteo.url,
     HOLIDAY_CALENDAR_LINK: calendar.url,
     TELEGRAM_API_ROOT: botApi.url,
     ...extra,
@@ -206,6 +210,7 @@ export async function startDeployed(
     runs,
     model,
     weather,
+    openMeteo,
     botApi,
     queue,
     updates: updates.name,
@@ -220,7 +225,8 @@ export async function startDeployed(
     async close() {
       await Promise.all([poller.close(), worker.close(), gateway.close()]);
       await Promise.all([store.close(), sqs.close(), botApi.close(), queue.close(), upstash.close()]);
-      await Promise.all([dynamo.close(), mongo?.close(), model.close(), weather.close(), calendar.close()]);
+      const engines = [dynamo, mongo, model, weather, openMeteo, calendar];
+      await Promise.all(engines.map((each) => each?.close()));
       await backend.close();
     },
   };

@@ -235,6 +235,17 @@ const COUNTRY_ALIASES: ReadonlyMap<string, string> = new Map([
   ["turkiye", "turkey"],
 ]);
 
+/** Countries that Node knows by another name. */
+const UNUSUAL_CODES: readonly (readonly [name: string, code: string])[] = [
+  ["bosnia and herzegovina", "BA"],
+  ["czech republic", "CZ"],
+  ["democratic republic of the congo", "CD"],
+  ["hong kong", "HK"],
+  ["turkey", "TR"],
+  ["united kingdom", "GB"],
+  ["united states of america", "US"],
+];
+
 /** How far from a known city a pair of coordinates may lie and still be answered, in degrees. */
 const NEAREST_WITHIN = 3;
 
@@ -313,6 +324,33 @@ function liesIn(city: City, part: string): boolean {
     foldName(city.region).split(", ").includes(part) ||
     foldName(city.region) === part
   );
+}
+
+/** The known city that coordinates lie near; anywhere else a place of its own, by its solar time. */
+export function cityAt(lat: number, lon: number): City {
+  const hours = Math.round(lon / 15);
+  // The names of these zones count westwards.
+  const timeZone = `Etc/GMT${hours > 0 ? "-" : "+"}${Math.abs(hours)}`;
+  return nearestCity(lat, lon) ?? { name: `${lat},${lon}`, region: "", country: "", timeZone, lat, lon };
+}
+
+/** ISO 3166-1 alpha-2 of a country of the table; `undefined` for another. */
+export function countryCode(country: string): string | undefined {
+  return codes().get(foldName(country));
+}
+
+let codesByName: Map<string, string> | undefined;
+
+function codes(): Map<string, string> {
+  if (codesByName !== undefined) return codesByName;
+  const names = new Intl.DisplayNames("en", { type: "region", fallback: "none" });
+  codesByName = new Map(UNUSUAL_CODES);
+  const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
+  for (const code of letters.flatMap((first) => letters.map((second) => first + second))) {
+    const name = names.of(code);
+    if (name !== undefined && !codesByName.has(foldName(name))) codesByName.set(foldName(name), code);
+  }
+  return codesByName;
 }
 
 function nearestCity(lat: number, lon: number): City | undefined {

@@ -79,7 +79,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     requests.push({
       at: Date.now(),
       method: request.method,
-      path: target.replace(/([?&](?:key|token|api_key)=)[^&]*/gi, "$1[redacted]"),
+      path: target.replace(/([?&](?:key|apikey|token|api_key)=)[^&]*/gi, "$1[redacted]"),
       headers: redacted(request.headers),
       body: request.body.slice(0, RECORDED_BODY),
     });
