@@ -1,5 +1,6 @@
 import type { Redis } from "@upstash/redis";
 import { type Clock, systemClock } from "../clock.ts";
+import { parseJson } from "../json.ts";
 import * as z from "../schema.ts";
 
 export type CacheEntry<T> = { value: T; ageMs: number };
@@ -73,11 +74,3 @@ export class Cache<T> {
 }
 
 const lockKey = (key: string) => `lock:${key}`;
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

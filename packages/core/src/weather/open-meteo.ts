@@ -1,4 +1,5 @@
 import { boundedText } from "../bounded-text.ts";
+import { parseJson } from "../json.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
 import { isTransientStatus, UpstreamError } from "../resilience/upstream-error.ts";
 import * as z from "../schema.ts";
@@ -158,7 +159,7 @@ export class OpenMeteo implements WeatherProvider {
         await response.body?.cancel();
         throw failure(response, this.#key !== undefined);
       }
-      body = JSON.parse(await boundedText(response, MAX_BYTES, `${TITLE}'s answer`));
+      body = parseJson(await boundedText(response, MAX_BYTES, `${TITLE}'s answer`));
     } catch (cause) {
       if (cause instanceof UpstreamError) throw cause;
       // The cause of a failed fetch may name the URL, and the URL holds the place and the key.

@@ -1,4 +1,5 @@
 import { boundedText } from "../bounded-text.ts";
+import { parseJson } from "../json.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
 import { isTransientStatus, UpstreamError } from "../resilience/upstream-error.ts";
 import * as z from "../schema.ts";
@@ -122,14 +123,6 @@ const placeOf = (from: z.infer<typeof location>) => ({
   country: from.country,
   timezone: from.tz_id,
 });
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 function failure(response: Response, body: unknown): Error {
   const error = errorBody.safeParse(body).data?.error;

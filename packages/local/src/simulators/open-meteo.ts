@@ -16,6 +16,10 @@ const MAX_DAYS = 16;
 const USUAL_DAYS = 7;
 const QUARTER_MS = 15 * 60_000;
 
+/** A fault's `code` for a search that finds nothing, which is no error in this protocol: what is empty is left out. */
+const NO_PLACE = "no_place";
+const NOTHING_FOUND = { generationtime_ms: 0.5 };
+
 /** WMO codes of `climate.ts`'s conditions, which are WeatherAPI.com's. */
 const WMO: Readonly<Record<number, number>> = {
   1000: 0,
@@ -67,7 +71,8 @@ export async function startOpenMeteo(
   const host = await startHost({
     port: options.port,
     answer: (request) => answer(request, now(), areas),
-    fail: ({ status, message }) => refused(message ?? "Internal server error.", status),
+    fail: ({ status, code, message }) =>
+      code === NO_PLACE ? json(200, NOTHING_FOUND) : refused(message ?? "Internal server error.", status),
     malformed: { ...json(200, null), body: '{"latitude":41.375,"longitude":2.125,"generationtime_ms":' },
   });
   return { ...host, url: `${host.origin}/v1` };
@@ -90,8 +95,7 @@ function search(query: URLSearchParams, areas: boolean): Reply {
   const known = areas && (isRegion(area) || isCountry(area));
   const asked = areas ? (known ? `${name},${area}` : name) : (query.get("name") ?? "");
   const city = name.length < 2 || (!areas && asked.includes(",")) ? undefined : findCity(asked);
-  // What is empty is left out, the list too.
-  return json(200, { ...(city && { results: [found(city)] }), generationtime_ms: 0.5 });
+  return json(200, city ? { results: [found(city)], ...NOTHING_FOUND } : NOTHING_FOUND);
 }
 
 function found(city: City) {
