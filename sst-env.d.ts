@@ -54,6 +54,10 @@ declare module "sst" {
       "type": "sst.sst.Secret"
       "value": string
     }
+    "OpenMeteoApiKey": {
+      "type": "sst.sst.Secret"
+      "value": string
+    }
     "StartConversation": {
       "name": string
       "type": "sst.aws.Function"

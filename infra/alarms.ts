@@ -88,7 +88,7 @@ export function alarms<Name>(deployment: Deployment<Name>, settings: AlarmSettin
     },
     {
       name: "breaker-open",
-      meaning: "The circuit to the weather provider opened: it keeps failing, and is not asked for a while.",
+      meaning: "The circuit to a weather provider opened: it keeps failing, and is not asked for a while.",
       queries: [{ id: "opened", metric: own(deployment, "CircuitOpened"), stat: "Sum" }],
       threshold: 0,
       ...atOnce,

@@ -2,7 +2,7 @@ import { type Route, routes } from "../packages/functions/src/api/routes.ts";
 import { extraFiles, SWAGGER_UI_DIR } from "./bundle.ts";
 import { lambda, type Needs } from "./functions.ts";
 import { redis } from "./redis.ts";
-import { apiKeys, openAiApiKey, telegramBots, telegramWebhookSecret, weatherApiKey } from "./secrets.ts";
+import { answering, apiKeys, telegramBots, telegramWebhookSecret } from "./secrets.ts";
 import { stageOf } from "./stages.ts";
 import { mayAnswer, mayErase, mayList, mayPing, mayRead, store, storeSettings } from "./storage.ts";
 import { maySend, updates } from "./telegram.ts";
@@ -17,7 +17,7 @@ const edge = {
   environment: storeSettings,
   timeout: ANSWERED_WITHIN,
 } satisfies Needs;
-const turn: Needs = { ...edge, link: [...edge.link, openAiApiKey, weatherApiKey], permissions: mayAnswer };
+const turn: Needs = { ...edge, link: [...edge.link, ...answering], permissions: mayAnswer };
 
 /** What each function is given, by the name that routes.ts has for it: nothing that it does not use. */
 const needs: Readonly<Record<string, Needs>> = {

@@ -82,8 +82,16 @@ const absentOpenAi = (source) =>
     ...Array.from(source.matchAll(/^export class (\w+)/gm), ([, name]) => `export const ${name} = absent;`),
   ].join("\n");
 
+/**
+ * The rules of the world's holidays: one file of their package, copied beside the bundle (`extraFiles` in infra/bundle.ts)
+ * and read when a country is first asked for. Bundled, they would outweigh all of our own code.
+ */
+const HOLIDAYS_FILE = "./date-holidays.cjs";
+const HOLIDAYS = `import file from "${HOLIDAYS_FILE}"; export default file.Holidays.default;`;
+
 /** By namespace. What stands in for a module is a module of its own. */
 const contentsOf = {
+  holidays: () => HOLIDAYS,
   unused: (path) => UNUSED[path],
   openai: (path) => absentOpenAi(readFileSync(path, "utf8")),
   // An `import` of node:http reads all that it exports, and some of it loads undici: 20 ms. This reads what is used.
@@ -94,6 +102,8 @@ const contentsOf = {
 
 function standIn({ path, importer, resolveDir, kind }) {
   if (Object.hasOwn(UNUSED_BY_PATH, path)) return { path: UNUSED_BY_PATH[path], namespace: "unused" };
+  if (path === "date-holidays") return { path, namespace: "holidays" };
+  if (path === HOLIDAYS_FILE) return { path, external: true };
   const imported = kind === "import-statement";
   const builtin = imported && /^(?:node:)?(https?)$/.exec(path)?.[1];
   if (builtin) return { path: builtin, namespace: "builtin" };

@@ -20,7 +20,7 @@ export const caches: Section = (deployment) => {
   });
   return [
     heading(
-      "## Caches, circuit breaker, Redis\nRedis is a fast path: without it every turn is answered, from the store, and **sessions** come from there. An **open** circuit lets nothing through to the provider for its cooldown; then one probe (half-open) decides. A retry is **refused** where so many calls fail that repeating them would only add to the load.",
+      "## Caches, circuit breaker, Redis\nRedis is a fast path: without it every turn is answered, from the store, and **sessions** come from there. An **open** circuit lets nothing through to its weather provider for its cooldown; then one probe (half-open) decides. A retry is **refused** where so many calls fail that repeating them would only add to the load.",
     ),
     {
       height: 6,

@@ -1,7 +1,8 @@
 import { queueSettings } from "../packages/functions/src/telegram/queue-settings.ts";
+import { extraFiles } from "./bundle.ts";
 import { lambda } from "./functions.ts";
 import { redis } from "./redis.ts";
-import { openAiApiKey, telegramBots, weatherApiKey } from "./secrets.ts";
+import { answering, telegramBots } from "./secrets.ts";
 import { stageOf } from "./stages.ts";
 import { mayAnswer, store, storeSettings } from "./storage.ts";
 
@@ -27,7 +28,7 @@ export const updates = new sst.aws.Queue("TelegramUpdates", {
 export const maySend = [{ actions: ["sqs:SendMessage"], resources: [updates.arn] }];
 
 export const worker = lambda("TelegramWorker", "telegram/worker.ts", {
-  link: [updates, ...store, ...redis, openAiApiKey, weatherApiKey, telegramBots],
+  link: [updates, ...store, ...redis, ...answering, telegramBots],
   permissions: [
     ...mayAnswer,
     {
@@ -39,6 +40,7 @@ export const worker = lambda("TelegramWorker", "telegram/worker.ts", {
   ],
   environment: { ...storeSettings, OPENAI_TIMEOUT_MS: String(modelTimeoutMs) },
   timeout: `${workerTimeoutS} seconds`,
+  files: extraFiles["telegram-worker"] ?? [],
 });
 
 // One update at a time: what fails is given back alone, and what follows it in its chat waits.

@@ -18,9 +18,10 @@ const holidays = (
   after_date: string,
   before_date: string | null = null,
   max_count: number | null = null,
+  country: string | null = null,
 ) => ({
   name: "get_holidays",
-  arguments: { after_date, before_date, max_count },
+  arguments: { after_date, before_date, max_count, country, region: null },
 });
 
 type Turn = [question: string, calls: object[], answer: string[]];
@@ -132,6 +133,21 @@ const conversations: Record<string, Turn[]> = {
       "the next 3 holidays",
       [holidays("2026-11-22", null, 3)],
       ["Constitution Day", "Immaculate Conception", "Christmas Day"],
+    ],
+    [
+      "Holidays in Japan?",
+      [holidays("2026-11-22", null, 5, "Japan")],
+      ["- Monday 2026-11-23: Labor Thanksgiving Day", "- Friday 2027-01-01: New Year's Day"],
+    ],
+    [
+      "When is the next holiday in the USA?",
+      [holidays("2026-11-22", null, 1, "United States of America")],
+      ["The next public holiday is"],
+    ],
+    [
+      "holidays in Girona",
+      [holidays("2026-11-22", null, 5)],
+      ["My calendar is of one region only, which may not be Girona."],
     ],
   ],
   "what cannot be known is not invented": [

@@ -89,7 +89,10 @@ describe("npm run dev", () => {
     const { parley } = await startDev({ data, settings });
     expect(parley.output()).toMatch(/Weather +local/);
     await writeFile(settings, "WEATHER_API_KEY=mine\n");
-    await seen(parley, /changed, starting again\n(.*\n)*.*Weather +real +api\.weatherapi\.com\n(.*\n)*curl/);
+    await seen(
+      parley,
+      /changed, starting again\n(.*\n)*.*Weather +real +api\.weatherapi\.com, then api\.open-meteo\.com\n(.*\n)*curl/,
+    );
     await writeFile(settings, "UPSTASH_REDIS_REST_URL=http://127.0.0.1:1\n");
     await seen(parley, /^parley: UPSTASH_REDIS_REST_URL is set, but UPSTASH_REDIS_REST_TOKEN is not$/m);
     const before = parley.output().length;

@@ -6,7 +6,7 @@ import { stageGraph } from "../support/sst/stages.ts";
 const graph = stageGraph("production");
 
 const EDGE = ["ApiKeys", "Conversations", "UpstashRedisRestToken", "UpstashRedisRestUrl"];
-const TURN = [...EDGE, "OpenAiApiKey", "WeatherApiKey"].sort();
+const TURN = [...EDGE, "OpenAiApiKey", "OpenMeteoApiKey", "WeatherApiKey"].sort();
 const REDIS = ["UpstashRedisRestToken", "UpstashRedisRestUrl"];
 
 /** What is linked to each function, and nothing else. */
@@ -24,6 +24,7 @@ const LINKS: Readonly<Record<string, string[]>> = {
     "TelegramBots",
     "TelegramUpdates",
     ...REDIS,
+    "OpenMeteoApiKey",
     "WeatherApiKey",
   ].sort(),
   Health: ["Conversations", ...REDIS],

@@ -62,7 +62,14 @@ function instance(options: { link?: string | undefined; callTimeoutMs?: number }
   });
   const runner = new ToolRunner({ tools: [getHolidays({ clock, holidays })], timeoutMs: 5_000, telemetry });
   async function ask(given: Record<string, unknown> = {}, ms = 20_000): Promise<string> {
-    const args = { before_date: null, after_date: null, max_count: null, ...given };
+    const args = {
+      before_date: null,
+      after_date: null,
+      max_count: null,
+      country: null,
+      region: null,
+      ...given,
+    };
     const call = {
       type: "tool_call",
       id: "1",
@@ -282,9 +289,9 @@ describe("a host in trouble", () => {
 });
 
 describe("the link", () => {
-  test("without one the setting is named", async () => {
+  test("without one the setting is named, and what else there is", async () => {
     expect(await instance({ link: undefined }).ask()).toBe(
-      "Error: No holiday calendar is configured: set HOLIDAY_CALENDAR_LINK.",
+      "Error: No holiday calendar is configured (HOLIDAY_CALENDAR_LINK). Ask which country's holidays are meant, and give it as country.",
     );
   });
 

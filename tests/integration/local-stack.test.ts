@@ -41,6 +41,8 @@ describe("startStack", () => {
     for (const name of [
       "OPENAI_BASE_URL",
       "WEATHER_API_URL",
+      "OPEN_METEO_URL",
+      "OPEN_METEO_GEOCODING_URL",
       "UPSTASH_REDIS_REST_URL",
       "AWS_ENDPOINT_URL_DYNAMODB",
     ]) {

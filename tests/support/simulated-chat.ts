@@ -29,6 +29,8 @@ export const TOOLS = [
     before_date: nullable({ type: "string" }),
     after_date: nullable({ type: "string" }),
     max_count: nullable({ type: "integer", minimum: 1, maximum: 100 }),
+    country: nullable({ type: "string" }),
+    region: nullable({ type: "string" }),
   }),
   tool("get_today_date", { timezone: nullable({ type: "string" }) }),
   tool("get_weather", {
@@ -60,6 +62,7 @@ export function runTool({ name, arguments: args }: Call): string {
 }
 
 function holidays(args: Record<string, unknown>): string {
+  if (args["country"] === "Japan") return "2026-11-23: Labor Thanksgiving Day\n2027-01-01: New Year's Day";
   const all = [
     "2026-12-06: Constitution Day (simulated)",
     "2026-12-08: Immaculate Conception (simulated)",

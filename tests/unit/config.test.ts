@@ -22,6 +22,7 @@ const GROUPS: Record<string, { read: (config: Config) => unknown; required: obje
   model: { read: (config) => config.model, required: MODEL },
   maxContextTokens: { read: (config) => config.maxContextTokens, required: {} },
   retry: { read: (config) => config.retry, required: {} },
+  weather: { read: (config) => config.weather, required: {} },
   tools: { read: (config) => config.tools, required: {} },
 };
 
@@ -42,7 +43,9 @@ const NUMBERS = [
 const URLS = [
   ["redis", "UPSTASH_REDIS_REST_URL"],
   ["model", "OPENAI_BASE_URL"],
-  ["tools", "WEATHER_API_URL"],
+  ["weather", "WEATHER_API_URL"],
+  ["weather", "OPEN_METEO_URL"],
+  ["weather", "OPEN_METEO_GEOCODING_URL"],
   ["tools", "HOLIDAY_CALENDAR_LINK"],
 ] as const;
 
@@ -68,10 +71,18 @@ describe("defaults", () => {
     expect(config.sessionTtlMs).toBe(30 * 60_000);
     expect(config.maxContextTokens).toBe(4_000);
     expect(config.tools).toEqual({
-      weather: { key: "", baseUrl: "https://api.weatherapi.com/v1" },
       calendarLink: undefined,
       calendarFreshMs: 24 * 3_600_000,
       circuit: { maxFailures: 3, cooldownMs: 30_000, windowMs: 60_000 },
+    });
+    expect(config.weather).toEqual({
+      providers: ["open-meteo"],
+      weatherApi: { key: "", baseUrl: "https://api.weatherapi.com/v1" },
+      openMeteo: {
+        key: undefined,
+        forecastUrl: "https://api.open-meteo.com/v1",
+        geocodingUrl: "https://geocoding-api.open-meteo.com/v1",
+      },
     });
     expect(config.redis).toEqual({
       url: "https://eu1-redis.upstash.io",
@@ -143,7 +154,9 @@ const OTHERS = [
   ["model", "OPENAI_MODEL"],
   ["model", "OPENAI_FALLBACK_MODEL"],
   ["model", "OPENAI_REASONING_EFFORT"],
-  ["tools", "WEATHER_API_KEY"],
+  ["weather", "WEATHER_PROVIDERS"],
+  ["weather", "WEATHER_API_KEY"],
+  ["weather", "OPEN_METEO_API_KEY"],
 ] as const;
 
 test("each setting reaches its place", () => {
@@ -185,8 +198,6 @@ test("each setting reaches its place", () => {
   });
   expect(
     read("tools", {
-      WEATHER_API_KEY: "w",
-      WEATHER_API_URL: "http://127.0.0.1:1/v1",
       HOLIDAY_CALENDAR_LINK: "webcal://example.org/a.ics",
       CACHE_TTL_HOURS: "1",
       CIRCUIT_BREAKER_MAX_FAILURES: "5",
@@ -194,10 +205,68 @@ test("each setting reaches its place", () => {
       CIRCUIT_BREAKER_WINDOW_SECONDS: "9",
     }),
   ).toEqual({
-    weather: { key: "w", baseUrl: "http://127.0.0.1:1/v1" },
     calendarLink: "webcal://example.org/a.ics",
     calendarFreshMs: 3_600_000,
     circuit: { maxFailures: 5, cooldownMs: 7_000, windowMs: 9_000 },
+  });
+});
+
+describe("the weather's providers", () => {
+  const weather = (env: Record<string, string>) => new Config(env).weather;
+
+  test.each<[Record<string, string>, string[]]>([
+    [{}, ["open-meteo"]],
+    [{ WEATHER_API_KEY: "" }, ["open-meteo"]],
+    [{ WEATHER_API_KEY: "w" }, ["weatherapi", "open-meteo"]],
+    [{ WEATHER_API_KEY: "w", WEATHER_PROVIDERS: "" }, ["weatherapi", "open-meteo"]],
+    [{ WEATHER_API_KEY: "w", WEATHER_PROVIDERS: "open-meteo" }, ["open-meteo"]],
+    [{ WEATHER_API_KEY: "w", WEATHER_PROVIDERS: " open-meteo , weatherapi," }, ["open-meteo", "weatherapi"]],
+    [{ WEATHER_API_KEY: "w", WEATHER_PROVIDERS: "weatherapi" }, ["weatherapi"]],
+  ])("of %j are %j", (env, providers) => {
+    expect(weather(env).providers).toEqual(providers);
+  });
+
+  test("are where the settings say", () => {
+    expect(
+      weather({
+        WEATHER_API_KEY: "w",
+        WEATHER_API_URL: "http://127.0.0.1:1/v1",
+        OPEN_METEO_URL: "http://127.0.0.1:2/v1",
+        OPEN_METEO_GEOCODING_URL: "http://127.0.0.1:3/v1",
+        OPEN_METEO_API_KEY: "c",
+      }),
+    ).toEqual({
+      providers: ["weatherapi", "open-meteo"],
+      weatherApi: { key: "w", baseUrl: "http://127.0.0.1:1/v1" },
+      openMeteo: {
+        key: "c",
+        forecastUrl: "http://127.0.0.1:2/v1",
+        geocodingUrl: "http://127.0.0.1:3/v1",
+      },
+    });
+  });
+
+  test("for a customer of Open-Meteo are its servers for customers", () => {
+    expect(weather({ OPEN_METEO_API_KEY: "c" }).openMeteo).toEqual({
+      key: "c",
+      forecastUrl: "https://customer-api.open-meteo.com/v1",
+      geocodingUrl: "https://customer-geocoding-api.open-meteo.com/v1",
+    });
+  });
+
+  test.each([
+    ["hunter2", "WEATHER_PROVIDERS: knows weatherapi, open-meteo and nothing else"],
+    ["open-meteo,hunter2", "WEATHER_PROVIDERS: knows weatherapi, open-meteo and nothing else"],
+    ["Open-Meteo", "WEATHER_PROVIDERS: knows weatherapi, open-meteo and nothing else"],
+    ["open-meteo,open-meteo", "WEATHER_PROVIDERS: names a provider twice"],
+    [",", "WEATHER_PROVIDERS: is not set"],
+    ["weatherapi", "WEATHER_API_KEY: is not set, and WEATHER_PROVIDERS names weatherapi"],
+  ])("that are %j name the setting", (names, message) => {
+    for (const key of [{}, { WEATHER_API_KEY: "" }]) {
+      const error = failure("weather", { WEATHER_PROVIDERS: names, ...key });
+      expect(error).toMatchObject({ code: "failed_precondition", message: expect.stringContaining(message) });
+      expect(error.message).not.toContain("hunter2");
+    }
   });
 });
 

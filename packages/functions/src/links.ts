@@ -7,6 +7,7 @@ const LINKS = {
   TelegramUpdates: ["TELEGRAM_QUEUE_URL", "url"],
   OpenAiApiKey: ["OPENAI_API_KEY", "value"],
   WeatherApiKey: ["WEATHER_API_KEY", "value"],
+  OpenMeteoApiKey: ["OPEN_METEO_API_KEY", "value"],
   UpstashRedisRestUrl: ["UPSTASH_REDIS_REST_URL", "value"],
   UpstashRedisRestToken: ["UPSTASH_REDIS_REST_TOKEN", "value"],
   ApiKeys: ["API_KEYS", "value"],

@@ -26,6 +26,7 @@ export const SECRETS = {
   UpstashRedisRestToken: "upstash-secret-of-tests",
   ApiKeys: `${KEY.id}:${createHash("sha256").update(KEY.secret).digest("hex")}`,
   WeatherApiKey: "weather-secret-of-tests",
+  OpenMeteoApiKey: "open-meteo-secret-of-tests",
   TelegramBots: `${BOT.username}=${BOT.token}`,
   TelegramWebhookSecret: "webhook-secret-of-tests",
 };

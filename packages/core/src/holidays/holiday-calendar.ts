@@ -64,7 +64,7 @@ export class HolidayCalendar {
     if (!link) {
       throw new AppError(
         "failed_precondition",
-        "No holiday calendar is configured: set HOLIDAY_CALENDAR_LINK.",
+        "No holiday calendar is configured (HOLIDAY_CALENDAR_LINK). Ask which country's holidays are meant, and give it as country.",
       );
     }
     try {

@@ -1,10 +1,16 @@
 import { AppError } from "../error.ts";
+import { countryHolidays, type HolidayPlace } from "../holidays/country-holidays.ts";
 import type { Holiday } from "../holidays/parse-calendar.ts";
 import * as z from "../schema.ts";
 import { defineTool, type ToolDependencies } from "./tool.ts";
 
 const MAX_HOLIDAYS = 100;
 const DAY_MS = 86_400_000;
+
+const MAX_PLACE = 100;
+const BY_MOON = "Note: holidays of the Islamic calendar may be a day earlier or later, as the moon is seen.";
+
+const place = () => z.string().check(z.trim(), z.minLength(1), z.maxLength(MAX_PLACE));
 
 const date = (which: string) =>
   z
@@ -19,15 +25,29 @@ export const getHolidays = ({ clock, holidays }: Pick<ToolDependencies, "clock" 
   defineTool({
     name: "get_holidays",
     description:
-      "Lists public holidays of the configured calendar in order of date, one a line. Without dates: those of the coming year.",
+      "Lists public holidays in order of date, one a line: of any country, or without one of the configured calendar. Without dates: those of the coming year.",
     parameters: z.object({
       before_date: date("before"),
       after_date: date("on or after"),
       max_count: z
         .nullable(z.int().check(z.minimum(1), z.maximum(MAX_HOLIDAYS)))
         .check(z.describe("At most so many; null for all")),
+      country: z
+        .nullable(place())
+        .check(
+          z.describe(
+            "ISO 3166-1 alpha-2 code, such as JP, when the user means a country; null for the configured calendar",
+          ),
+        ),
+      region: z
+        .nullable(place())
+        .check(
+          z.describe(
+            "ISO 3166-2 code, such as ES-CT, for the holidays of a part of the country as well; null for the whole",
+          ),
+        ),
     }),
-    async execute({ before_date, after_date, max_count }, { deadline }) {
+    async execute({ before_date, after_date, max_count, country, region }, { deadline }) {
       const today = isoDate(clock.now());
       const before = parseBefore(before_date);
       const from =
@@ -35,11 +55,25 @@ export const getHolidays = ({ clock, holidays }: Pick<ToolDependencies, "clock" 
       if (before && before <= from) {
         throw new AppError("invalid_argument", "after_date must be earlier than before_date.");
       }
-      const found = await holidays.between(from, before ?? yearFrom(from, 1), deadline);
+      const until = before ?? yearFrom(from, 1);
+      const where = placeOf(country, region);
+      const { holidays: found, areByMoon } = where
+        ? await countryHolidays(where, from, until)
+        : { holidays: await holidays.between(from, until, deadline), areByMoon: false };
       const lines = found.slice(0, max_count ?? found.length).map(describe);
-      return lines.length > 0 ? lines.join("\n") : "The calendar has no holidays in that span.";
+      if (lines.length === 0) return "The calendar has no holidays in that span.";
+      return [...lines, ...(areByMoon ? [BY_MOON] : [])].join("\n");
     },
   });
+
+/** The country that was named, if only by its region's code; without either, the configured calendar is meant. */
+function placeOf(country: string | null, region: string | null): HolidayPlace | undefined {
+  if (country !== null) return { country, region };
+  if (region === null) return undefined;
+  const [, code] = /^([a-z]{2})-./i.exec(region) ?? [];
+  if (code === undefined) throw new AppError("invalid_argument", "Say in which country the region lies.");
+  return { country: code, region };
+}
 
 const describe = ({ date, lastDate, name }: Holiday) =>
   lastDate === date ? `${date}: ${name}` : `${date}: ${name} (until ${lastDate})`;

@@ -289,6 +289,13 @@ export function isCountry(name: string): boolean {
   return byCountry.has(countryKey(foldName(name)));
 }
 
+/** The country that `name` is, as the table calls it; `undefined` for what is none. */
+export function countryOf(name: string | undefined): string | undefined {
+  return name === undefined || !isCountry(name)
+    ? undefined
+    : byCountry.get(countryKey(foldName(name)))?.country;
+}
+
 /** Whether `name` is a city's, not only a country's that stands for one. */
 export function isCity(name: string): boolean {
   return byName.has(foldName(name.split(",")[0] ?? ""));

@@ -1,5 +1,8 @@
+import { countryOf } from "../../cities.ts";
 import { addDays, daysBetween, wallClock, withWeekday } from "../../local-time.ts";
+import { isObject, type Json } from "../json.ts";
 import { fitArguments } from "../tools.ts";
+import type { OfferedTool } from "../types.ts";
 import type { HolidaysAsk } from "../understanding/understanding.ts";
 import { type Span, toSpan } from "../understanding/when.ts";
 import { failureOf, notes, type Situation, type Step, words } from "./step.ts";
@@ -14,18 +17,24 @@ export function holidaysStep(ask: HolidaysAsk, { tools, now }: Situation): Step 
   const today = wallClock(now, "UTC").date;
   const span = ask.when === undefined || ask.when.kind === "now" ? undefined : toSpan(ask.when, today);
   const limit = ask.count ?? (span === undefined ? UPCOMING : undefined);
+  const country = "country" in properties(tool) ? countryOf(ask.place) : undefined;
   const wanted = {
     after_date: span?.from ?? today,
     // The tool's end is exclusive.
     before_date: span === undefined ? undefined : addDays(span.to, 1),
     max_count: limit,
+    country,
   };
   return {
     call: { name: TOOL, arguments: fitArguments(tool, wanted) },
     say: (result) => {
       const failure = failureOf(result);
       if (failure !== undefined) return `I could not look up the holidays: ${failure}`;
-      return [say(result, today, span, limit), ...notes(result), ...elsewhere(ask.place)].join("\n");
+      return [
+        say(result, today, span, limit),
+        ...notes(result),
+        ...elsewhere(country ? undefined : ask.place),
+      ].join("\n");
     },
   };
 }
@@ -61,6 +70,10 @@ function distance(today: string, date: string): string {
   const days = daysBetween(today, date);
   if (days < 0) return "it has begun already";
   return ["today", "tomorrow"][days] ?? `in ${days} days`;
+}
+
+function properties({ parameters }: OfferedTool): Json {
+  return isObject(parameters["properties"]) ? parameters["properties"] : {};
 }
 
 function elsewhere(place: string | undefined): string[] {
