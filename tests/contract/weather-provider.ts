@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { UpstreamError } from "@parley/core/resilience/upstream-error";
-import { PlaceNotFoundError, providerTitles, type WeatherProvider } from "@parley/core/weather/types";
+import { providerTitles } from "@parley/core/weather/providers";
+import { PlaceNotFoundError, type WeatherProvider } from "@parley/core/weather/types";
 import type { Fault } from "@parley/local/simulators/faults";
 import { startHost } from "@parley/local/simulators/http";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";

@@ -6,7 +6,7 @@ type Kilobytes = {
   start: number;
   /** The same, tracing on. */
   traced: number;
-  /** All of the code, whenever it is loaded. */
+  /** All of the code that is bundled, whenever it is loaded. */
   total: number;
 };
 
@@ -22,7 +22,7 @@ export const timeBudget = {
   excellent: { startRatio: 2.8, offMicros: 65, onMicros: 310, heapMB: 0.2 },
 };
 
-const answering = { zip: 308, start: 440, traced: 525, total: 880 };
+const answering = { zip: 612, start: 442, traced: 527, total: 885 };
 const reading = { zip: 212, start: 413, traced: 498, total: 612 };
 /** Without Twirp, which has no method for it. */
 const restOnly = { ...reading, zip: 178, total: 506 };
@@ -37,7 +37,7 @@ export const budgets: Readonly<
   "start-conversation": {
     ...answering,
     beyond: {
-      zip: "the model's client with both of its APIs, the tools and a reader of calendars, loaded when they are first used",
+      zip: "the model's client with both of its APIs, the tools, a reader of calendars, and the holidays of the world (298 of it, a file beside the code): loaded when they are first used",
     },
   },
   "continue-conversation": {
@@ -57,14 +57,14 @@ export const budgets: Readonly<
     total: 212,
     beyond: { zip: "Swagger UI's own files, which are read when a browser asks for them" },
   },
-  fallback: { zip: 63, start: 85, traced: 169, total: 169 },
+  fallback: { zip: 63, start: 86, traced: 170, total: 170 },
   "telegram-worker": {
-    zip: 348,
-    start: 560,
+    zip: 652,
+    start: 562,
     traced: 645,
     total: 1_008,
     beyond: {
-      zip: "what answers, Telegram's client, and the parser of Markdown",
+      zip: "what answers, the holidays of the world with it, Telegram's client, and the parser of Markdown",
       start: "Telegram's client; nobody waits for its start but a queue",
       traced: "as start",
     },

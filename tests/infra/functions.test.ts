@@ -53,6 +53,23 @@ describe("what sst diff built, under the graph's environment and policies", () =
     expect(again.json["conversation_id"]).toBe(turn.json["conversation_id"]);
   });
 
+  test("asks the second weather provider when the first is down", async () => {
+    deployed.weather.inject({ status: 503 });
+    const turn = await call("POST", "/v1/conversations", { message: "What's the weather in Reykjavik?" });
+    deployed.weather.reset();
+    expect(turn).toMatchObject({ status: 201, json: { reply: expect.stringMatching(/Reykjavik.* °C/) } });
+    expect(deployed.openMeteo.total()).toBe(2);
+  });
+
+  test("knows the holidays of a country by the rules beside its code", async () => {
+    const message = "Which holidays are there in Japan in May 2027?";
+    const turn = await call("POST", "/v1/conversations", { message });
+    expect(turn).toMatchObject({
+      status: 201,
+      json: { reply: expect.stringContaining("2027-05-04: Greenery Day (みどりの日)") },
+    });
+  });
+
   test("gives the same answer to the same Idempotency-Key", async () => {
     const once = {
       path: "/v1/conversations",
@@ -94,6 +111,7 @@ describe("what sst diff built, under the graph's environment and policies", () =
     // Of an update that fails, and comes back after seconds.
     deployed.model.inject({ status: 500, bodyIncludes: "Atlantis", times: 4 });
     expect((await person.ask("What's the weather in Atlantis?")).text).toMatch(/\S/);
+    expect((await person.ask("Holidays in Japan in May 2027?")).text).toContain("Greenery Day");
     await deployed.poller.idle();
     expect(deployed.queue.peek(deployed.dead)).toEqual([]);
     // Redis's state of a chat, which the receiver keeps.

@@ -82,6 +82,50 @@ describe("startStack", () => {
     expect(stack.env).not.toHaveProperty("OPENAI_BASE_URL");
   });
 
+  test.each<[Record<string, string>, string]>([
+    [{ WEATHER_API_KEY: "w" }, "api.weatherapi.com, then api.open-meteo.com"],
+    [{ WEATHER_PROVIDERS: "open-meteo" }, "api.open-meteo.com"],
+    [
+      { WEATHER_PROVIDERS: "open-meteo,weatherapi", WEATHER_API_KEY: "w" },
+      "api.open-meteo.com, then api.weatherapi.com",
+    ],
+    [{ OPEN_METEO_API_KEY: "c" }, "customer-api.open-meteo.com"],
+    [{ OPEN_METEO_URL: "http://weather.example:8080/v1" }, "weather.example:8080"],
+  ])("weather by %j is real, and nothing simulated stands in for a part of it", async (env, what) => {
+    const stack = await open(env);
+    expect(stack.summary).toContainEqual({ part: "Weather", kind: "real", what });
+    const names = Object.keys(stack.env).filter((name) => /^(WEATHER|OPEN_METEO)_/.test(name));
+    expect(names.toSorted()).toEqual(Object.keys(env).toSorted());
+  });
+
+  test("with one weather provider down the other answers; with both down the answer says so", async () => {
+    const stack = await open();
+    const fail = async (setting: string) => {
+      const { origin } = new URL(stack.env[setting] ?? "");
+      const body = JSON.stringify({ status: 503 });
+      expect((await fetch(`${origin}/_control/faults`, { method: "POST", body })).status).toBe(200);
+    };
+    const ask = async (message: string) =>
+      String((await api(stack, "POST", "/v1/conversations", { message })).json["reply"]);
+    await fail("WEATHER_API_URL");
+    expect(await ask("What's the weather in Lisbon?")).toMatch(
+      /^In Lisbon, Lisboa, Portugal it is now -?[\d.]+ °C, .* \(simulated\)/,
+    );
+    await fail("OPEN_METEO_URL");
+    expect(await ask("What's the weather in Quito?")).toBe(
+      "I could not get the weather for Quito: The weather service is unavailable right now.",
+    );
+    // What is kept is fresh yet.
+    expect(await ask("What's the weather in Lisbon?")).toMatch(/^In Lisbon, Lisboa, Portugal it is now/);
+  });
+
+  test("holidays of a country need no calendar", async () => {
+    const stack = await open();
+    const message = "Which holidays are there in Japan in May 2027?";
+    const { json } = await api(stack, "POST", "/v1/conversations", { message });
+    expect(json["reply"]).toContain("- Tuesday 2027-05-04: Greenery Day (みどりの日)");
+  });
+
   test("a model server of one's own needs no key, and a real account's profile stays out of a local store", async () => {
     const stack = await open({
       OPENAI_BASE_URL: "http://localhost:11434/v1",
@@ -103,6 +147,8 @@ describe("startStack", () => {
     [{ UPSTASH_REDIS_REST_URL: "https://redis.example" }, "UPSTASH_REDIS_REST_TOKEN is not"],
     [{ DYNAMODB: "aws" }, "CONVERSATIONS_TABLE"],
     [{ REDIS_URL: "redis://127.0.0.1:1" }, "REDIS_URL"],
+    [{ WEATHER_PROVIDERS: "accuweather" }, "WEATHER_PROVIDERS: knows weatherapi, open-meteo"],
+    [{ WEATHER_PROVIDERS: "weatherapi" }, "WEATHER_API_KEY: is not set"],
   ])("%j is refused in a sentence", async (env, sentence) => {
     await expect(open(env)).rejects.toThrow(sentence);
     // All that had started was closed, the store's folder above all.

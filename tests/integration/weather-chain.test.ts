@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { sha256 } from "@parley/core/redis/keys";
-import { type ProviderName, providerTitles } from "@parley/core/weather/types";
+import { type ProviderName, providerTitles } from "@parley/core/weather/providers";
 import type { Fault } from "@parley/local/simulators/faults";
 import { describe, expect, test } from "vitest";
 import { HOUR_MS } from "../support/clock.ts";

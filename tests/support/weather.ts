@@ -3,7 +3,7 @@ import { RedisCircuitStore } from "@parley/core/redis/circuit-store";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { getWeather } from "@parley/core/tools/get-weather";
 import { OpenMeteo } from "@parley/core/weather/open-meteo";
-import type { ProviderName } from "@parley/core/weather/types";
+import type { ProviderName } from "@parley/core/weather/providers";
 import { WeatherApi } from "@parley/core/weather/weather-api";
 import { WeatherService } from "@parley/core/weather/weather-service";
 import { type OpenMeteoSimulator, startOpenMeteo } from "@parley/local/simulators/open-meteo";

@@ -1,7 +1,7 @@
 import { AppError } from "./error.ts";
 import * as z from "./schema.ts";
 import type { AllowList, Bot } from "./telegram/bots.ts";
-import { type ProviderName, providerNames } from "./weather/types.ts";
+import { type ProviderName, providerNames } from "./weather/providers.ts";
 
 /** An empty variable is an absent one: `.env` files have lines such as `OPENAI_API_KEY=`. */
 const optional = <T extends z.ZodMiniType>(schema: T) =>

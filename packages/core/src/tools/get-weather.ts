@@ -1,5 +1,6 @@
 import * as z from "../schema.ts";
-import { type CurrentWeather, type Forecast, MAX_FORECAST_DAYS, providerTitles } from "../weather/types.ts";
+import { providerTitles } from "../weather/providers.ts";
+import { type CurrentWeather, type Forecast, MAX_FORECAST_DAYS } from "../weather/types.ts";
 import type { Aged } from "../weather/weather-service.ts";
 import { defineTool, type ToolDependencies } from "./tool.ts";
 

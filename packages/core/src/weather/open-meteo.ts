@@ -3,13 +3,8 @@ import { parseJson } from "../json.ts";
 import { retryAfterMs } from "../resilience/retry-after.ts";
 import { isTransientStatus, UpstreamError } from "../resilience/upstream-error.ts";
 import * as z from "../schema.ts";
-import {
-  type CurrentWeather,
-  type Forecast,
-  PlaceNotFoundError,
-  providerTitles,
-  type WeatherProvider,
-} from "./types.ts";
+import { providerTitles } from "./providers.ts";
+import { type CurrentWeather, type Forecast, PlaceNotFoundError, type WeatherProvider } from "./types.ts";
 import { wordsOf } from "./wmo-codes.ts";
 
 /** Fields that are empty are left out. */

@@ -1,4 +1,5 @@
 import * as z from "../schema.ts";
+import type { ProviderName } from "./providers.ts";
 
 const place = z.object({ name: z.string(), region: z.string(), country: z.string(), timezone: z.string() });
 
@@ -31,11 +32,6 @@ export const forecast = z.object({
 export type Forecast = z.infer<typeof forecast>;
 
 export const MAX_FORECAST_DAYS = 10;
-
-/** The providers there are, by the name that settings, metrics and caches have for them, as answers name them. */
-export const providerTitles = { weatherapi: "WeatherAPI.com", "open-meteo": "Open-Meteo.com" } as const;
-export type ProviderName = keyof typeof providerTitles;
-export const providerNames = Object.keys(providerTitles) as ProviderName[];
 
 /** One source of weather. Both methods throw PlaceNotFoundError or UpstreamError, and nothing invented. */
 export interface WeatherProvider {

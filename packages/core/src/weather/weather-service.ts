@@ -10,6 +10,7 @@ import { UpstreamError } from "../resilience/upstream-error.ts";
 import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { ProviderCalls } from "./provider-calls.ts";
+import { type ProviderName, providerNames } from "./providers.ts";
 import {
   type CurrentWeather,
   currentWeather,
@@ -17,8 +18,6 @@ import {
   forecast,
   MAX_FORECAST_DAYS,
   PlaceNotFoundError,
-  type ProviderName,
-  providerNames,
   type WeatherProvider,
 } from "./types.ts";
 
