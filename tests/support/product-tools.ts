@@ -20,10 +20,16 @@ export const productTools = (): Tool[] =>
             windKph: 12,
             windDirection: "NW",
           },
+          provider: "weatherapi",
           ageMs: 0,
           stale: false,
         }),
-        forecast: async (name) => ({ value: { place: place(name), days: [] }, ageMs: 0, stale: false }),
+        forecast: async (name) => ({
+          value: { place: place(name), days: [] },
+          provider: "weatherapi",
+          ageMs: 0,
+          stale: false,
+        }),
       },
       holidays: {
         between: async () => [{ date: "2026-12-25", lastDate: "2026-12-25", name: "Christmas Day" }],
