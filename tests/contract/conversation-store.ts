@@ -18,6 +18,7 @@ import { hostileNamesContract } from "./conversation-store-names.ts";
 import { pagingContract } from "./conversation-store-pages.ts";
 import { rivalryContract } from "./conversation-store-rivals.ts";
 import { sessionContract } from "./conversation-store-sessions.ts";
+import { summaryContract } from "./conversation-store-summaries.ts";
 
 /** One store with its data; each `connect` is another instance that talks to it. */
 export type StoreUnderTest = { connect(): ConversationStore; close(): Promise<void> };
@@ -40,6 +41,7 @@ export function conversationStoreContract(name: string, makeStore: () => Promise
     describe("sessions", () => sessionContract(() => store));
     describe("sessions that move", () => movesContract(() => store));
     describe("pages", () => pagingContract(() => store));
+    describe("summarise", () => summaryContract(() => under.connect()));
     describe("erase", () => erasureContract(() => store));
     describe("names that clients choose", () => hostileNamesContract(() => store));
     describe("rivals", () => rivalryContract(() => under.connect()));

@@ -5,7 +5,7 @@ import { OWNER, type Rig, startRig } from "../support/rig.ts";
 import { conversationOf, replyOf } from "../support/stored-turns.ts";
 import { type Traffic, trafficOf } from "../support/traffic.ts";
 
-/** What one turn costs, counted at the engines' sockets, while its conversation grows. */
+/** What one turn costs, counted at the engines' sockets, while its conversation grows; between two of its summaries. */
 
 const session: SessionMetadata = { platform: "telegram", userId: "user", chatId: randomUUID() };
 const cities: Record<number, string> = { 2: "Lisbon", 50: "Madrid", 500: "Valencia" };
@@ -20,6 +20,14 @@ const typical = {
       tokens: seq % 3 === 0 ? 150 : 90,
     }),
 };
+
+const summaryTo = (upToSeq: number) => ({
+  text: "- my dog is called Laika\n".repeat(20),
+  upToSeq,
+  tokens: 200,
+});
+/** Turns after the last summary; fewer than make the next one due. */
+const UNSUMMARISED = 10;
 
 /** Asked one after the other from each of TURNS on. */
 const asks = ["small talk by session", "small talk by conversation id", "weather that no cache has"] as const;
@@ -49,6 +57,7 @@ describe.each(["dynamodb", "mongodb"] as const)("on %s", (kind) => {
     for (const turn of TURNS) {
       const now = rig.clock.now();
       await conversationOf(turns, turn - 1, { ...typical, conversationId, from, owner: OWNER, now });
+      if (turn > UNSUMMARISED) await turns.summarise(conversationId, summaryTo(turn - 1 - UNSUMMARISED));
       for (const what of asks) costs.get(what)?.push(await trafficOf(rig, () => perform(what, turn)));
       from = turn + asks.length;
       expect((await turns.load(conversationId, 0))?.conversation.turnCount).toBe(from - 1);

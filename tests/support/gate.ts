@@ -7,6 +7,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import { wantsReply, wantsTitle } from "./traffic.ts";
 
 /** A request by what it asks for and how often that was asked before, as in `redis GET weather` or `model reply #2`. */
 export type RequestName = string;
@@ -112,7 +113,7 @@ function describe({ engine, path, headers, body }: Asked): string {
   if (engine === "dynamo") return String(headers["x-amz-target"]).split(".").at(-1) ?? "";
   if (engine === "telegram") return path.split("/").at(-1) ?? "";
   if (engine === "weather") return path.replace(/\?.*/, "");
-  if (engine === "model") return "tools" in JSON.parse(body) ? "reply" : "title";
+  if (engine === "model") return wantsReply({ body }) ? "reply" : wantsTitle({ body }) ? "title" : "summary";
   const commands = JSON.parse(body) as string[] | string[][];
   return isPipeline(commands) ? commands.map(describeCommand).join(" + ") : describeCommand(commands);
 }

@@ -1,6 +1,7 @@
 import { Assistant } from "@parley/core/assistant/assistant";
 import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
+import { Summaries } from "@parley/core/assistant/summaries";
 import { Titles } from "@parley/core/assistant/titles";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { Conversations } from "@parley/core/conversation/conversations";
@@ -109,11 +110,14 @@ export async function startRig(
       telemetry,
     });
     const titles = new Titles({ models, redis, clock, telemetry });
+    const room = (platform: string) => assistant.room(platform);
+    const summaries = new Summaries({ models, room, maxContextTokens, clock, telemetry });
     const conversations = new Conversations({
       store,
       sessions,
       assistant: given ?? assistant,
       titles,
+      summaries,
       historyTurns: Math.ceil(maxContextTokens / 100),
       clock,
       telemetry,
@@ -126,6 +130,7 @@ export async function startRig(
       models,
       assistant,
       titles,
+      summaries,
       runner,
       weather: weatherService,
       holidays,

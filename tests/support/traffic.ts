@@ -1,11 +1,15 @@
+import { summaryPrompt } from "@parley/core/assistant/prompts";
 import type { Rig } from "./rig.ts";
 
 type RecordedBody = { body: string };
 
-/** Whether a request to the model wants a reply; titles are asked for without tools. */
+/** Whether a request to the model wants a reply; titles and summaries are asked for without tools. */
 export const wantsReply = ({ body }: RecordedBody): boolean => "tools" in (JSON.parse(body) as object);
 
-export const wantsTitle = (request: RecordedBody): boolean => !wantsReply(request);
+export const wantsSummary = (request: RecordedBody): boolean =>
+  !wantsReply(request) && request.body.includes(JSON.stringify(summaryPrompt.text).slice(1, -1));
+
+export const wantsTitle = (request: RecordedBody): boolean => !wantsReply(request) && !wantsSummary(request);
 
 export type Traffic = {
   store: { requests: number; bytes: number; byOperation: Record<string, number> };

@@ -137,6 +137,7 @@ export type StepName =
   | keyof typeof stepDurations
   | "chat service"
   | "model"
+  | "summary"
   | `tool ${string}`
   | `weather ${string}`
   | "queue send"

@@ -1,5 +1,6 @@
 import { Assistant } from "@parley/core/assistant/assistant";
 import { Models } from "@parley/core/assistant/models";
+import { Summaries } from "@parley/core/assistant/summaries";
 import { Titles } from "@parley/core/assistant/titles";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { systemClock as clock } from "@parley/core/clock";
@@ -52,13 +53,12 @@ export async function build(config: Config, redis: FastRedis) {
     timeoutMs: TOOL_TIMEOUT_MS,
     telemetry,
   });
+  const { maxContextTokens } = config;
+  const assistant = new Assistant({ models, tools: runner, maxContextTokens, telemetry });
+  const room = (platform: string) => assistant.room(platform);
   return {
-    assistant: new Assistant({
-      models,
-      tools: runner,
-      maxContextTokens: config.maxContextTokens,
-      telemetry,
-    }),
+    assistant,
     titles: new Titles({ models, redis, clock, telemetry }),
+    summaries: new Summaries({ models, room, maxContextTokens, clock, telemetry }),
   };
 }

@@ -37,6 +37,7 @@ export function compose(
     sessions: new Sessions({ redis, store, ttlMs: config.sessionTtlMs, clock }),
     assistant: { reply: async (question) => (await answers()).assistant.reply(question) },
     titles: { title: async (message, deadline) => (await answers()).titles.title(message, deadline) },
+    summaries: { next: async (past) => (await answers()).summaries.next(past) },
     historyTurns: Math.ceil(config.maxContextTokens / TOKENS_PER_TURN),
     clock,
     telemetry,

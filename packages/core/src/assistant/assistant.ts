@@ -7,9 +7,10 @@ import type { Item, ModelResponse, Round, Step, Usage } from "./chat-model.ts";
 import {
   estimateItems,
   estimateTokens,
-  halfOf,
-  newestThatFit,
   type PastTurn,
+  pastThatFits,
+  type Summary,
+  unweighed,
   weighTurn,
 } from "./context-window.ts";
 import type { Ask, Asked, Models } from "./models.ts";
@@ -33,8 +34,9 @@ const MAX_ARGUMENTS_LENGTH = 4_000;
 
 export type Question = {
   platform: string;
-  /** Turns before this one, oldest first. */
+  /** Turns before this one, oldest first; those alone that are not in the summary. */
   history: readonly PastTurn[];
+  summary?: Summary | undefined;
   message: string;
   /** What the model should know besides, for this question alone. */
   context?: string | undefined;
@@ -74,8 +76,14 @@ export class Assistant {
     this.#telemetry = options.telemetry;
   }
 
+  /** Tokens that a window has for what was said: all but the instructions and the tools. */
+  room(platform: string): number {
+    return this.#maxContextTokens - this.#fixed(promptFor(platform).text);
+  }
+
   /** @throws AppError when there is no answer: deadline_exceeded, unavailable, resource_exhausted, failed_precondition */
-  async reply({ platform, history, message, context, deadline, ...hashes }: Question): Promise<Answer> {
+  async reply(question: Question): Promise<Answer> {
+    const { platform, history, summary, message, context, deadline, ...hashes } = question;
     const prompt = promptFor(platform);
     const ask = this.#models.open(deadline);
     const rounds: Round[] = [];
@@ -83,9 +91,10 @@ export class Assistant {
     const usage: Usage = { input: 0, output: 0, cached: 0 };
     // Last, so that the prompt before it stays the same for everybody: providers cache by prefix.
     const instructions = context ? `${prompt.text}\n\n${context}` : prompt.text;
-    const fixed = estimateTokens(instructions) + estimateTokens(JSON.stringify(this.#tools.definitions));
+    const fixed = this.#fixed(instructions);
     const own: Item = { type: "message", role: "user", content: message };
-    let past = newestThatFit(history, this.#maxContextTokens - fixed - estimateItems([own]));
+    let before = { summary, turns: history };
+    let room = this.#maxContextTokens - fixed - estimateItems([own]);
     let isShrunk = false;
     const first = { estimated: 0, counted: 0 };
     for (let round = 0; round <= MAX_ROUNDS; round++) {
@@ -95,13 +104,18 @@ export class Assistant {
         toolChoice: round < MAX_ROUNDS ? ("auto" as const) : ("none" as const),
         ...hashes,
       };
+      // Tool calls and their results take the place of older turns.
+      const stepTokens = estimateItems(steps);
+      let past = pastThatFits(before, room - stepTokens);
       const askWith = () => this.#ask(ask, { ...request, items: [...past, own, ...rounds] });
       const response = await askWith().catch((error: unknown) => {
         if (isShrunk || past.length === 0 || !isAppError(error, "out_of_range")) throw error;
         // What the model takes is less than MAX_CONTEXT_TOKENS, or our estimate is far off.
         this.#telemetry.warn("too long for the model: the older half of the past is left out", { error });
         isShrunk = true;
-        past = halfOf(history, past);
+        before = { summary, turns: unweighed(history) };
+        room = Math.floor(estimateItems(past) / 2) + stepTokens;
+        past = pastThatFits(before, room - stepTokens);
         return askWith();
       });
       add(usage, response.usage);
@@ -128,6 +142,10 @@ export class Assistant {
         meta: { rounds: String(MAX_ROUNDS) },
       },
     );
+  }
+
+  #fixed(instructions: string): number {
+    return estimateTokens(instructions) + estimateTokens(JSON.stringify(this.#tools.definitions));
   }
 
   async #round(response: ModelResponse, deadline: Deadline): Promise<Step[]> {

@@ -24,8 +24,8 @@ export type TurnToBegin = {
 
 type Loaded = { conversation: Conversation; turns: Turn[] };
 
-/** What came before a turn: the newest turns, oldest first, and the conversation's title once it has one. */
-export type Past = { turns: Turn[]; title: string | undefined; platform: string };
+/** What came before a turn: the newest turns, oldest first, and what the conversation's head tells. */
+export type Past = Pick<Conversation, "platform" | "title" | "summary"> & { turns: Turn[] };
 
 /** A turn that is ours to answer, or known from before: then `past` is not its own. */
 export type BegunTurn = { begun: Exclude<Begun, { outcome: "moved" }>; past: Past };
@@ -149,8 +149,13 @@ export class TurnBeginner {
   }
 }
 
-const pastOf = ({ conversation: { title, platform }, turns }: Loaded): Past => ({ turns, title, platform });
-const nothingBefore = (platform: string): Past => ({ turns: [], title: undefined, platform });
+export const pastOf = ({ conversation: { title, summary, platform }, turns }: Loaded): Past => ({
+  turns,
+  title,
+  summary,
+  platform,
+});
+const nothingBefore = (platform: string): Past => ({ turns: [], platform });
 
 /** Only a turn of a session that leaves nothing can be told that its chat has moved. */
 function settled(begun: Begun): Exclude<Begun, { outcome: "moved" }> {

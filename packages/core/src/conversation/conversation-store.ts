@@ -1,3 +1,4 @@
+import type { Summary } from "../assistant/context-window.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
 /** The chat that a turn came through. */
@@ -79,6 +80,12 @@ export interface ConversationStore {
 
   /** Ends a lease early, so that a retry need not wait for it. */
   release(turn: Turn, holder: string): Promise<void>;
+
+  /**
+   * Sets the conversation's summary, unless it has one that reaches as far or further. False: it has, or there is no such
+   * conversation any more.
+   */
+  summarise(conversationId: string, summary: Summary, signal?: AbortSignal): Promise<boolean>;
 
   turn(conversationId: string, seq: number): Promise<Turn | undefined>;
 

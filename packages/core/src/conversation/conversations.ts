@@ -1,4 +1,5 @@
 import type { Assistant } from "../assistant/assistant.ts";
+import type { Summaries } from "../assistant/summaries.ts";
 import type { Titles } from "../assistant/titles.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../error.ts";
@@ -8,15 +9,18 @@ import { sha256 } from "../redis/keys.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { elapsedMs, type Telemetry } from "../telemetry.ts";
-import { notFound, type Past, type Target, TurnBeginner } from "./begin-turn.ts";
+import { notFound, type Past, pastOf, type Target, TurnBeginner } from "./begin-turn.ts";
 import type { ConversationStore, Page, PageRequest } from "./conversation-store.ts";
 import { type ChatMessage, messagePage, messagesOf } from "./messages.ts";
+import { type Background, pastTurn, Summarising } from "./summarising.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
 /** A lease outlives its holder's deadline by this much: storing the reply, and clocks that differ. */
 const LEASE_MARGIN_MS = 5_000;
 /** A turn in progress is mostly done in less; the client may ask again then. */
 const MAX_RETRY_AFTER_S = 5;
+/** How long a stored reply waits for a summary that is not there yet, which is at most once in about half a window. */
+const PATIENCE_MS = 3_000;
 const EXPORTED_AT_ONCE = 100;
 /** Lambda answers with 6 MB at the most, and carries the document as a string of JSON: what is escaped is so twice. */
 const MAX_EXPORT_BYTES = 4_500_000;
@@ -67,6 +71,7 @@ export class Conversations {
   readonly #beginner: TurnBeginner;
   readonly #assistant: Pick<Assistant, "reply">;
   readonly #titles: Pick<Titles, "title">;
+  readonly #summarising: Summarising;
   readonly #historyTurns: number;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
@@ -76,6 +81,7 @@ export class Conversations {
     sessions: Sessions;
     assistant: Pick<Assistant, "reply">;
     titles: Pick<Titles, "title">;
+    summaries: Pick<Summaries, "next">;
     /** Turns loaded for the context window, whatever the conversation's length. */
     historyTurns: number;
     clock: Clock;
@@ -86,6 +92,7 @@ export class Conversations {
     this.#beginner = new TurnBeginner(options);
     this.#assistant = options.assistant;
     this.#titles = options.titles;
+    this.#summarising = new Summarising(options);
     this.#historyTurns = options.historyTurns;
     this.#clock = options.clock;
     this.#telemetry = options.telemetry;
@@ -229,14 +236,15 @@ export class Conversations {
       this.#store.turnsBefore(conversationId, seq, this.#historyTurns, signal),
     ]);
     if (!head) throw notFound();
-    const { title, platform } = head.conversation;
-    return { turns, title, platform };
+    return pastOf({ conversation: head.conversation, turns });
   }
 
   async #answer(turn: Turn, holder: string, before: Past | Promise<Past>, call: Call): Promise<TurnResult> {
     let platform: Platform = "other";
+    let summary: Background | undefined;
     try {
       const past = await before;
+      summary = this.#summarising.start(turn, past, call.deadline);
       platform = knownPlatform(past.platform);
       const titling = past.title === undefined ? this.#titles.title(turn.message, call.deadline) : undefined;
       // Both fail together when a setting is wrong, and then nobody comes to wait for the title.
@@ -246,11 +254,13 @@ export class Conversations {
       const stored = await this.#telemetry.step("store save", () =>
         this.#store.complete(turn, holder, reply, titling && title),
       );
+      await summary.end(stored ? PATIENCE_MS : 0);
       if (stored) {
         this.#tell("done", platform, call);
         return { conversationId: turn.conversationId, title, reply, replayed: false };
       }
     } catch (error) {
+      await summary?.end(0);
       this.#tell(wasStopped(call.deadline) ? "stopped" : "failed", platform, call);
       // The message stays; without this a retry would have to wait until the lease is over.
       await this.#store.release(turn, holder).catch((failure: unknown) => {
@@ -261,19 +271,17 @@ export class Conversations {
     return this.#afterLoss(turn);
   }
 
-  async #ask({ conversationId, message }: Turn, past: Past, call: Call): Promise<Reply> {
+  async #ask({ conversationId, message, seq }: Turn, past: Past, call: Call): Promise<Reply> {
     const { asker, context, deadline } = call;
     const conversation = sha256(conversationId);
-    const history = past.turns.map(({ message, reply }) => ({
-      message,
-      steps: reply?.steps ?? [],
-      reply: reply?.text,
-      tokens: reply?.tokens,
-    }));
+    // A turn that was left open long ago, and is completed now, is older than what the summary tells.
+    const summary = past.summary && past.summary.upToSeq < seq ? past.summary : undefined;
+    const history = past.turns.filter((turn) => turn.seq > (summary?.upToSeq ?? 0)).map(pastTurn);
     const answer = await this.#telemetry.step("assistant reply", () =>
       this.#assistant.reply({
         platform: past.platform,
         history,
+        summary,
         message,
         context,
         conversation,

@@ -32,6 +32,7 @@ export const headItem = (conversation: Conversation): Item => ({
   platform: conversation.platform,
   session: conversation.session,
   title: conversation.title,
+  summary: conversation.summary,
   turn_count: conversation.turnCount,
   created_at: conversation.createdAt,
   last_activity: conversation.lastActivity,
@@ -43,10 +44,29 @@ export const toConversation = (item: Item): Conversation => ({
   platform: item["platform"] as string,
   session: item["session"] as SessionMetadata | undefined,
   title: item["title"] as string | undefined,
+  summary: item["summary"] as Conversation["summary"],
   turnCount: item["turn_count"] as number,
   createdAt: item["created_at"] as number,
   lastActivity: item["last_activity"] as number,
 });
+
+const LISTED = [
+  "pk",
+  "sk",
+  "id",
+  "owner",
+  "platform",
+  "session",
+  "title",
+  "turn_count",
+  "created_at",
+  "last_activity",
+];
+/** What a list reads of heads: all but their summaries. By aliases, for some names are DynamoDB's own words. */
+export const listed = {
+  ProjectionExpression: LISTED.map((name) => `#${name}`).join(", "),
+  ExpressionAttributeNames: Object.fromEntries(LISTED.map((name) => [`#${name}`, name])),
+};
 
 export const turnItem = (turn: Turn): Item => ({
   ...turnKey(turn.conversationId, turn.seq),

@@ -1,4 +1,5 @@
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import type { Summary } from "../assistant/context-window.ts";
 import { AppError } from "../error.ts";
 import { newConversationId } from "../id.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
@@ -108,6 +109,16 @@ export class DynamoStore implements ConversationStore {
     });
   }
 
+  async summarise(conversationId: string, summary: Summary, signal?: AbortSignal): Promise<boolean> {
+    const change = {
+      UpdateExpression: "SET summary = :summary",
+      ConditionExpression:
+        "attribute_exists(pk) AND attribute_not_exists(erasing) AND (attribute_not_exists(summary) OR summary.upToSeq < :up_to_seq)",
+      ExpressionAttributeValues: { ":summary": summary, ":up_to_seq": summary.upToSeq },
+    };
+    return (await this.#table.update(items.headKey(conversationId), change, signal)) !== undefined;
+  }
+
   async turn(conversationId: string, seq: number): Promise<Turn | undefined> {
     const item = await this.#table.get(items.turnKey(conversationId, seq));
     return item && items.toTurn(item);
@@ -150,7 +161,7 @@ export class DynamoStore implements ConversationStore {
     const { found, more } = await this.#table.query({
       IndexName: OWNER_INDEX,
       KeyConditionExpression: "#owner = :owner",
-      ExpressionAttributeNames: { "#owner": "owner" },
+      ...items.listed,
       ExpressionAttributeValues: { ":owner": owner },
       ScanIndexForward: false,
       Limit: size,

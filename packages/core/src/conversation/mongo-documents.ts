@@ -1,4 +1,5 @@
 import type { WithoutId } from "mongodb";
+import type { Summary } from "../assistant/context-window.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
 export type ConversationDocument = {
@@ -7,6 +8,7 @@ export type ConversationDocument = {
   platform: string;
   session?: SessionMetadata;
   title?: string;
+  summary?: Summary;
   turn_count: number;
   created_at: number;
   /** Absent while the conversation is being erased, so that no list has it. */
@@ -42,6 +44,7 @@ export const toConversation = (found: ConversationDocument): Conversation => ({
   platform: found.platform,
   session: found.session,
   title: found.title,
+  summary: found.summary,
   turnCount: found.turn_count,
   createdAt: found.created_at,
   lastActivity: found.last_activity ?? 0,

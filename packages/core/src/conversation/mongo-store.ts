@@ -1,4 +1,5 @@
 import type { Filter, MongoClient } from "mongodb";
+import type { Summary } from "../assistant/context-window.ts";
 import { AppError } from "../error.ts";
 import { newConversationId } from "../id.ts";
 import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
@@ -120,6 +121,22 @@ export class MongoStore implements ConversationStore {
     );
   }
 
+  async summarise(conversationId: string, summary: Summary, signal?: AbortSignal): Promise<boolean> {
+    const { matchedCount } = await this.#db.run(
+      () =>
+        this.#db.conversations.updateOne(
+          {
+            _id: conversationId,
+            erasing: { $exists: false },
+            $or: [{ summary: { $exists: false } }, { "summary.upToSeq": { $lt: summary.upToSeq } }],
+          },
+          { $set: { summary } },
+        ),
+      signal,
+    );
+    return matchedCount > 0;
+  }
+
   async turn(conversationId: string, seq: number): Promise<Turn | undefined> {
     const found = await this.#db.run(() => this.#db.turns.findOne(turnKey({ conversationId, seq })));
     return found ? toTurn(found) : undefined;
@@ -171,7 +188,7 @@ export class MongoStore implements ConversationStore {
     const found = await this.#db.run(() =>
       this.#db.conversations
         // The owner is the caller's own, whatever the token says.
-        .find({ owner, erasing: { $exists: false }, ...older })
+        .find({ owner, erasing: { $exists: false }, ...older }, { projection: { summary: 0 } })
         .sort({ last_activity: -1, _id: -1 })
         .limit(size + 1)
         .toArray(),

@@ -1,4 +1,5 @@
 import type { Step, Usage } from "../assistant/chat-model.ts";
+import type { Summary } from "../assistant/context-window.ts";
 
 /** Who is talking, for clients that keep no conversation id: one chat of one platform. */
 export type SessionMetadata = { platform: string; userId: string; chatId: string };
@@ -13,6 +14,8 @@ export type Conversation = {
   session?: SessionMetadata | undefined;
   /** Absent until the first turn is complete. */
   title?: string | undefined;
+  /** Of its oldest turns, once the context window could not hold them. Lists leave it out. */
+  summary?: Summary | undefined;
   /** Turns begun; their sequence is 1 to this without a gap. */
   turnCount: number;
   createdAt: number;

@@ -7,6 +7,7 @@ import type { Json } from "./model/json.ts";
 import { readChatRequest } from "./model/request.ts";
 import { respond } from "./model/respond.ts";
 import { createResponses } from "./model/responses.ts";
+import { isSummaryRequest } from "./model/summary.ts";
 import { isTitleRequest } from "./model/title.ts";
 import type { ChatRequest } from "./model/types.ts";
 import { createUsage } from "./model/usage.ts";
@@ -23,8 +24,8 @@ export type ScriptedResponse =
   | ((request: ChatRequest) => ScriptedResponse);
 
 export type ScriptOptions = {
-  /** Which requests take from the script: replies by default, since titles are asked for at the same time. */
-  for?: "replies" | "titles" | "all";
+  /** Which requests take from the script: replies by default, since the others are asked for at the same time. */
+  for?: "replies" | "titles" | "summaries" | "all";
   /** The last response is given again and again. */
   repeat?: boolean;
 };
@@ -63,7 +64,7 @@ export async function startModel(
 
   function nextScripted(request: ChatRequest): ScriptedResponse | undefined {
     const { for: which = "replies", repeat = false } = scripting;
-    if (which !== "all" && (which === "titles") !== isTitleRequest(request)) return undefined;
+    if (which !== "all" && which !== wantedBy(request)) return undefined;
     return repeat && script.length === 1 ? script[0] : script.shift();
   }
 
@@ -133,6 +134,11 @@ export async function startModel(
       host.reset();
     },
   };
+}
+
+function wantedBy(request: ChatRequest): "replies" | "titles" | "summaries" {
+  if (isTitleRequest(request)) return "titles";
+  return isSummaryRequest(request) ? "summaries" : "replies";
 }
 
 function answerOf(route: () => Reply): Reply {

@@ -1,5 +1,6 @@
 import type { Utterance } from "./completion.ts";
 import { isObject, type Json } from "./json.ts";
+import { isSummaryRequest, summaryOf, told } from "./summary.ts";
 import { isTitleRequest, titleOf } from "./title.ts";
 import { essayStep } from "./topics/essay.ts";
 import { holidaysStep } from "./topics/holidays.ts";
@@ -21,6 +22,7 @@ const MOST_MESSAGES = 100;
  */
 export function respond(request: ChatRequest, now: Date): Utterance {
   if (isTitleRequest(request)) return { text: titleOf(request) };
+  if (isSummaryRequest(request)) return { text: summaryOf(request) };
   const { messages } = request;
   const asked = messages.findLastIndex(({ role }) => role === "user");
   const tools = new Map(request.tools.map((tool) => [tool.name, tool]));
@@ -43,7 +45,9 @@ export function respond(request: ChatRequest, now: Date): Utterance {
 function plan(messages: readonly ChatMessage[], situation: Situation): Step[] {
   const said = messages.filter(({ role }) => role === "user").map(({ text }) => text);
   const last = readable(said.at(-1) ?? "");
-  const { asks, memory } = understand(said.slice(-MOST_MESSAGES));
+  const before = said.slice(0, -MOST_MESSAGES).filter((text) => told(text) !== undefined);
+  const heard = [...before, ...said.slice(-MOST_MESSAGES)].flatMap((text) => told(text) ?? [text]);
+  const { asks, memory } = understand(heard);
   const weather = weatherSteps(
     asks.filter((ask) => ask.topic === "weather"),
     situation,
