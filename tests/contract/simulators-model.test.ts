@@ -277,6 +277,42 @@ describe("requests that OpenAI refuses", () => {
   });
 });
 
+describe("summaries", () => {
+  const ask = (system: string, content: string) =>
+    create({ messages: [{ role: "system", content: system }, user(content)] }).then(
+      ({ choices }) => choices[0]?.message.content ?? "",
+    );
+  const transcript = (...lines: object[]) =>
+    ["<conversation>", ...lines.map((line) => JSON.stringify(line)), "</conversation>"].join("\n");
+  const summarise = (...lines: object[]) =>
+    ask("Write a summary of this conversation.", transcript(...lines));
+
+  test("keep what the user told, and what the summary before told, unless it was corrected", async () => {
+    const first = await summarise(
+      { user: "My dog is called Laika. What's the weather in Paris?" },
+      { assistant: "My dog is called Rex." },
+      { user: "Remember that the door code is 4711" },
+      { user: "My name is Ada" },
+    );
+    expect(first).toBe("- my dog is called Laika\n- my name is Ada\n- remember that the door code is 4711");
+    expect(await summarise({ summary_so_far: first }, { user: "My name is Grace" })).toBe(
+      "- my dog is called Laika\n- my name is Grace\n- remember that the door code is 4711",
+    );
+    expect(await summarise({ user: "Thanks!" })).toMatch(/nothing/);
+  });
+
+  test("are answered from when they are in the prompt", async () => {
+    const summary = "In short:\n<conversation_summary>\n- my dog is called Laika\n</conversation_summary>";
+    const answer = async (...messages: ReturnType<typeof user>[]) =>
+      (await create({ messages })).choices[0]?.message.content;
+    expect(await answer(user(summary), user("What is my dog called?"))).toContain("Laika");
+    expect(
+      await answer(user(summary), user("My dog is called Rex."), user("What is my dog called?")),
+    ).toContain("Rex");
+    expect(await answer(user("What is my dog called?"))).not.toContain("Laika");
+  });
+});
+
 describe("titles", () => {
   const titleOf = async (content: string) => {
     const system = { role: "system" as const, content: "Write a short title for this conversation." };

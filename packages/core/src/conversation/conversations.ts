@@ -19,7 +19,7 @@ import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.
 const LEASE_MARGIN_MS = 5_000;
 /** A turn in progress is mostly done in less; the client may ask again then. */
 const MAX_RETRY_AFTER_S = 5;
-/** How long a stored reply waits for a summary that is not there yet, which is at most once in about half a window. */
+/** How long a summary may take when the reply is stored already: once in about half a window, if it is later at all. */
 const PATIENCE_MS = 3_000;
 const EXPORTED_AT_ONCE = 100;
 /** Lambda answers with 6 MB at the most, and carries the document as a string of JSON: what is escaped is so twice. */
@@ -33,9 +33,14 @@ type Ask = {
   /** What the model should know besides, for this turn alone; it is not stored. */
   context?: string | undefined;
   deadline: Deadline;
+  /**
+   * For a caller that gives the answer before it ends: it gets what is left to be done beside the turn, never rejected, and
+   * awaits it after the answer. Without it the turn itself waits, for what comes after a response is not done at all.
+   */
+  afterwards?: ((rest: Promise<void>) => void) | undefined;
 };
 /** What a turn needs to be answered. */
-type Call = Pick<Ask, "context" | "deadline"> & {
+type Call = Pick<Ask, "context" | "deadline" | "afterwards"> & {
   /** A hash of who asks: the model's provider is told no more. */
   asker: string;
   /** When it came, by `performance.now()`. */
@@ -254,7 +259,9 @@ export class Conversations {
       const stored = await this.#telemetry.step("store save", () =>
         this.#store.complete(turn, holder, reply, titling && title),
       );
-      await summary.end(stored ? PATIENCE_MS : 0);
+      const rest = summary.end(stored ? PATIENCE_MS : 0);
+      if (call.afterwards) call.afterwards(rest);
+      else await rest;
       if (stored) {
         this.#tell("done", platform, call);
         return { conversationId: turn.conversationId, title, reply, replayed: false };

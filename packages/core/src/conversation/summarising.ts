@@ -22,10 +22,10 @@ export type Background = {
  *                                         '----> summary ---> store, if it reaches further than the stored one
  *   turn n+1  load (head with the summary, turns after it) -> ...
  *
- * The reply comes first and is stored first. It waits no longer than a moment for a summary that is later than it; then
- * the summary is given up, as it is when the turn fails or the process dies: nothing is stored, the window holds as many
- * of the newest turns as it can, and a later turn tries again with what was missed. Two turns at once may both ask for one;
- * the store keeps the one that reaches further.
+ * The reply is stored first. A summary that is later than it has some seconds more, of which an HTTP client waits what it
+ * takes, and a Telegram chat nothing, for its answer is sent before. Then the summary is given up, as it is when the turn
+ * fails or the process dies: nothing is stored, the window holds as many of the newest turns as it can, and a later turn
+ * tries again with what was missed. Two turns at once may both ask for one; the store keeps the one that reaches further.
  */
 export class Summarising {
   readonly #store: Pick<ConversationStore, "summarise" | "turnsAfter">;

@@ -1,7 +1,7 @@
 import { setInterval } from "node:timers/promises";
 import type { Message, Update } from "grammy/types";
 import type { Clock } from "../clock.ts";
-import type { Conversations } from "../conversation/conversations.ts";
+import type { Conversations, ConverseRequest } from "../conversation/conversations.ts";
 import type { SessionMetadata } from "../conversation/types.ts";
 import { type AppError, isAppError } from "../error.ts";
 import { Deadline } from "../resilience/deadline.ts";
@@ -44,6 +44,8 @@ export type WorkerOptions = {
   telemetry: Telemetry;
 };
 
+type Call = Required<Pick<ConverseRequest, "deadline" | "afterwards">> & { turnId: string };
+
 /** Answers the queued updates of one bot: one at a time for each place, in order, each once. */
 export class TelegramWorker {
   readonly #options: WorkerOptions;
@@ -71,14 +73,20 @@ export class TelegramWorker {
     if (standing) return this.#deliver(standing, false, place, deadline);
     const exhausted = receives > MAX_ATTEMPTS;
     if (exhausted && (await this.#options.chats.isStopped(place, update.update_id))) return;
-    const given = exhausted
-      ? plainParts(texts.failed)
-      : await this.#answer(update, message, place, id, deadline);
-    if (given && given.length > 0) {
-      const replyTo = message.chat.type === "private" ? undefined : message.message_id;
-      const parts = given.map((part) => ({ ...part, state: "pending" as const }));
-      const { entry, created } = await this.#options.outbox.open({ id, place, replyTo, parts });
-      await this.#deliver(entry, created, place, deadline);
+    const rest: Promise<void>[] = [];
+    const afterwards = (work: Promise<void>) => void rest.push(work);
+    try {
+      const given = exhausted
+        ? plainParts(texts.failed)
+        : await this.#answer(update, message, place, { turnId: id, deadline, afterwards });
+      if (given && given.length > 0) {
+        const replyTo = message.chat.type === "private" ? undefined : message.message_id;
+        const parts = given.map((part) => ({ ...part, state: "pending" as const }));
+        const { entry, created } = await this.#options.outbox.open({ id, place, replyTo, parts });
+        await this.#deliver(entry, created, place, deadline);
+      }
+    } finally {
+      await Promise.all(rest);
     }
     if (exhausted) throw new PoisonedError(`no answer after ${MAX_ATTEMPTS} attempts`);
   }
@@ -99,21 +107,20 @@ export class TelegramWorker {
     update: Update,
     message: Message,
     place: Place,
-    id: string,
-    deadline: Deadline,
+    call: Call,
   ): Promise<RenderedPart[] | undefined> {
     const { api, bot, chats } = this.#options;
     const said = { messageId: message.message_id, text: message.text ?? "", updateId: update.update_id };
     if (update.message) await chats.remember(place, said);
     else if (!(await chats.isNewsOfLast(place, said))) return undefined;
     const plan = await planFor(update, api.raw, bot);
-    if (plan.kind !== "ask") return this.#say(plan, message, place, deadline);
+    if (plan.kind !== "ask") return this.#say(plan, message, place, call.deadline);
     const [isForbidden, isStopped] = await Promise.all([
       chats.isForbidden(place, message.edit_date ?? message.date),
       chats.isStopped(place, update.update_id),
     ]);
     if (isForbidden || isStopped) return undefined;
-    return this.#ask(plan.message, update.update_id, message, place, id, deadline);
+    return this.#ask(plan.message, update.update_id, message, place, call);
   }
 
   async #say(
@@ -143,8 +150,7 @@ export class TelegramWorker {
     updateId: number,
     message: Message,
     place: Place,
-    turnId: string,
-    deadline: Deadline,
+    { turnId, deadline, afterwards }: Call,
   ): Promise<RenderedPart[] | undefined> {
     const { api, chats, clock, conversations, telemetry } = this.#options;
     const stop = new AbortController();
@@ -160,6 +166,7 @@ export class TelegramWorker {
         session: sessionOf(message, place),
         message: withSender(text, message, this.#options.bot),
         context: contextOf(message),
+        afterwards,
         deadline: new Deadline(deadline.remaining() - SEND_MARGIN_MS, {
           clock,
           signal: AbortSignal.any([stop.signal, deadline.signal]),
