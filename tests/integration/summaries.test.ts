@@ -105,6 +105,24 @@ test("one that never comes holds a reply that is stored for moments only", async
   expect(worker.telemetry.warnings).toHaveLength(1);
 });
 
+test("one that is late is waited for by whoever gives the answer before it, if they say so", async () => {
+  const { id, worker, summary } = await longChat();
+  rig.model.inject({ delayMs: 1_000, bodyIncludes: SUMMARY_ONLY });
+  const rest: Promise<void>[] = [];
+  const { reply } = await worker.conversations.continue({
+    owner: OWNER,
+    conversationId: id,
+    message: "Thanks a lot!",
+    deadline: rig.deadline(),
+    afterwards: (work) => void rest.push(work),
+  });
+  expect(reply.text).toContain("You are welcome");
+  expect(await summary()).toBeUndefined();
+  expect(rest).toHaveLength(1);
+  await Promise.all(rest);
+  expect(await summary()).toMatchObject({ text: "- my dog is called Laika" });
+});
+
 test("one whose turn fails is given up with it", async () => {
   const { say, summary } = await longChat();
   rig.model.inject({ hang: true, bodyIncludes: SUMMARY_ONLY });

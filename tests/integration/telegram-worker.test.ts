@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Speaker, startTelegramRig, type TelegramRig } from "../support/telegram-rig.ts";
+import { wantsSummary } from "../support/traffic.ts";
 
 let rig: TelegramRig;
 let ann: Speaker;
@@ -36,6 +37,21 @@ describe("a conversation", () => {
     expect(turns.map(({ reply }) => reply?.text)).toEqual(await textsOf(ann));
     const status = (await ann.ask("/status")).text;
     expect(status).toBe("Conversation: Weather in Barcelona\nMessages from you: 2\nLast one: just now");
+  });
+
+  test("has its answer before a summary of it that is late, and goes on without", async () => {
+    const long = "I thought of it all day long, and it would not let me go. ".repeat(42);
+    for (let turn = 0; turn < 4; turn++) await ann.ask(long);
+    rig.model.inject({ hang: true, bodyIncludes: '{\\"user\\":' });
+    const done = () => rig.output().filter((line) => line.includes('"message":"update"')).length;
+    await rig.idle();
+    const before = done();
+    expect((await ann.ask("Thanks a lot!")).text).toContain("You are welcome");
+    expect(rig.model.requests.filter(wantsSummary)).toHaveLength(1);
+    // The worker still waits for the summary.
+    expect(done()).toBe(before);
+    rig.model.reset();
+    expect((await ann.ask("Thank you!")).text).toContain("You are welcome");
   });
 
   test("asks for the weather at a place that is shared, and at one that is named", async () => {

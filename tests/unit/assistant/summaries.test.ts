@@ -9,6 +9,7 @@ import {
   summaryItem,
   weightOf,
 } from "@parley/core/assistant/context-window";
+import { Models } from "@parley/core/assistant/models";
 import { type NumberedTurn, Summaries } from "@parley/core/assistant/summaries";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { describe, expect, test } from "vitest";
@@ -109,7 +110,13 @@ function summariesOf(answer: string | (() => Promise<string>) = "- my dog is cal
   };
   const clock = new MovableClock();
   const telemetry = new RecordingTelemetry();
-  const summaries = new Summaries({ model, room: () => ROOM, maxContextTokens: LIMIT, clock, telemetry });
+  const models = new Models({
+    model,
+    callTimeoutMs: 5_000,
+    retryPolicy: { maxRetries: 3, baseMs: 1, capMs: 1 },
+    telemetry,
+  });
+  const summaries = new Summaries({ models, room: () => ROOM, maxContextTokens: LIMIT, clock, telemetry });
   const next = (
     turns: readonly NumberedTurn[],
     past?: Summary,
