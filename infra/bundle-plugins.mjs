@@ -46,6 +46,12 @@ const UNUSED = {
   "other-store": isInMongo
     ? absent("DynamoDB's adapter", "openDynamoStorage")
     : absent("MongoDB's adapter", "openMongoStorage"),
+  // Whoever asks zod for JSON Schema does so by core's json-schema.ts (see ZOD_JSON_SCHEMA); whoever does not, starts without it.
+  "json-schema": absent(
+    "zod's toJSONSchema, but for core's json-schema.ts,",
+    "toJSONSchema",
+    "JSONSchemaGenerator",
+  ),
   // What X-Ray's SDK tells of the calls of a client of AWS that it was given: it is given none.
   "x-ray-calls": "exports.services = {}",
 };
@@ -62,6 +68,13 @@ const UNUSED_BY_PATH = {
   "@upstash/core-analytics": "analytics",
   semver: "semver",
   "../resources/aws_whitelist.json": "x-ray-calls",
+};
+
+/** zod's own index leads to this code from everywhere, and esbuild would have every function read it at its start. */
+const ZOD_JSON_SCHEMA = {
+  through: /\/zod\/v4\/(?:core\/index|mini\/external)\.js$/,
+  file: /\/(?:json-schema-processors|json-schema-generator|to-json-schema)\.js$/,
+  from: /\/core\/src\/json-schema\.ts$/,
 };
 
 const OTHER_STORE = isInMongo ? /\/src\/dynamo-storage\.ts$/ : /\/src\/mongo-storage\.ts$/;
@@ -108,6 +121,12 @@ function standIn({ path, importer, resolveDir, kind }) {
   const builtin = imported && /^(?:node:)?(https?)$/.exec(path)?.[1];
   if (builtin) return { path: builtin, namespace: "builtin" };
   const file = join(resolveDir, path);
+  if (ZOD_JSON_SCHEMA.file.test(path) && ZOD_JSON_SCHEMA.through.test(importer)) {
+    return { path: "json-schema", namespace: "unused" };
+  }
+  if (path === "zod/v4/core" && ZOD_JSON_SCHEMA.from.test(importer)) {
+    return { path: join(createRequire(importer).resolve(path), "../json-schema-processors.js") };
+  }
   if (OTHER_STORE.test(file)) return { path: "other-store", namespace: "unused" };
   if (OPENAI_CLIENT.test(importer) && OTHER_OPENAI.test(file)) return { path: file, namespace: "openai" };
   if (/\/@aws-sdk\/[\w-]+\/package\.json$/.test(file)) return { path: file, namespace: "version" };

@@ -91,7 +91,8 @@ export function pastThatFits(
 }
 
 /** Turns by our own estimate alone, for what the provider counted has proved wrong. */
-export const unweighed = (turns: readonly PastTurn[]): PastTurn[] => turns.map(({ tokens: _, ...turn }) => turn);
+export const unweighed = (turns: readonly PastTurn[]): PastTurn[] =>
+  turns.map(({ tokens: _, ...turn }) => turn);
 
 /** Shorter than this a cut text says nothing. */
 const MIN_WORDS = 40;

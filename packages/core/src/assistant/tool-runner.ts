@@ -1,4 +1,5 @@
 import { AppError, isAppError } from "../error.ts";
+import { toJSONSchema } from "../json-schema.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import * as z from "../schema.ts";
 import { elapsedMs, type Telemetry } from "../telemetry.ts";
@@ -95,7 +96,7 @@ function rejectWhenOver(name: string, limit: Deadline): Promise<never> {
 
 /** JSON Schema as strict function calling takes it; zod still checks the limits that it cannot tell. */
 function strictSchema(parameters: z.ZodMiniObject): Record<string, unknown> {
-  const schema = z.toJSONSchema(parameters, {
+  const schema = toJSONSchema(parameters, {
     io: "input",
     override: ({ jsonSchema }) => {
       delete jsonSchema.minLength;

@@ -1,11 +1,12 @@
-import * as z from "@parley/core/schema";
+import { toJSONSchema } from "@parley/core/json-schema";
+import type * as z from "@parley/core/schema";
 
 /**
  * What a client may send, or gets, as JSON Schema: the input of the schema's transformations. `open` allows fields that
  * the schema does not know.
  */
 export function schemaOf(schema: z.ZodMiniType, options: { open?: boolean } = {}): Record<string, unknown> {
-  const { $schema, ...json } = z.toJSONSchema(schema, {
+  const { $schema, ...json } = toJSONSchema(schema, {
     io: "input",
     unrepresentable: "any",
     override: ({ zodSchema, jsonSchema }) => {
