@@ -1,4 +1,4 @@
-import type { ChatModel, ModelRequest } from "@parley/core/assistant/chat-model";
+import type { ChatModel, Item, ModelRequest } from "@parley/core/assistant/chat-model";
 import {
   estimateItems,
   estimateTokens,
@@ -11,6 +11,7 @@ import {
 } from "@parley/core/assistant/context-window";
 import { Models } from "@parley/core/assistant/models";
 import { type NumberedTurn, Summaries } from "@parley/core/assistant/summaries";
+import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { describe, expect, test } from "vitest";
 import { MINUTE_MS, MovableClock } from "../../support/clock.ts";
@@ -206,7 +207,7 @@ describe("a summary", () => {
         const { next, asked } = summariesOf(answer);
         const made = await next(turns, past);
         const [request] = asked as [ModelRequest];
-        const sent = estimateTokens(request.instructions) + estimateItems(request.items);
+        const sent = estimateTokens(request.instructions) + estimateItems(request.items as Item[]);
         expect(sent).toBeLessThanOrEqual(LIMIT);
         expect(made?.tokens).toBeLessThanOrEqual(ROOM / 4);
         expect(made?.tokens).toBe(estimateItems([summaryItem({ text: made?.text as string })]));
@@ -240,6 +241,20 @@ describe("a summary", () => {
     expect(telemetry.total("ModelCalls")).toBe(2);
     expect(telemetry.total("ModelFailures")).toBe(1);
     expect(telemetry.steps).toEqual(["summary", "summary"]);
+  });
+
+  test("that is too much for the model at once takes in fewer turns", async () => {
+    const { next, asked } = summariesOf(async () => {
+      if (asked.length === 1) throw new AppError("out_of_range", "too long");
+      return "- fine";
+    });
+    const turns = turnsFrom(1, 30).map((turn) => ({ ...turn, message: "x".repeat(500) }));
+    const made = await next(turns);
+    expect(asked).toHaveLength(2);
+    const [first = 0, second = 0] = asked.map(({ items }) => estimateItems(items as Item[]));
+    expect(second).toBeLessThan(0.6 * first);
+    expect(made?.upToSeq).toBeGreaterThanOrEqual(5);
+    expect(made?.upToSeq).toBeLessThan(20);
   });
 
   test("that is empty is a failure", async () => {

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { truncate } from "../text.ts";
@@ -79,7 +80,8 @@ export class Summaries {
   }
 
   /**
-   * The next summary; undefined when none is due. One request to the model and no retries: a later turn tries again.
+   * The next summary; undefined when none is due. One request to the model, a second when that is too
+   * long for it, and no retries: a later turn tries again.
    * @throws UpstreamError, AppError when the model gave none
    */
   async next(past: ToSummarise): Promise<Summary | undefined> {
@@ -113,20 +115,24 @@ export class Summaries {
   ): Promise<Summary> {
     const words = Math.floor(limit / TOKENS_PER_WORD);
     const instructions = `${summaryPrompt.text} Use at most ${words} words.`;
-    const { content, upToSeq } = transcript(
-      summary,
-      older,
-      this.#maxContextTokens - estimateTokens(instructions) - MARKS_TOKENS,
-    );
+    const budget = this.#maxContextTokens - estimateTokens(instructions) - MARKS_TOKENS;
     const ask = this.#models.open(deadline.part(TIMEOUT_MS), 0);
-    const { text } = await ask({
-      instructions,
-      items: [{ type: "message", role: "user", content }],
-      tools: [],
-      toolChoice: "none",
+    const askWithin = async (tokens: number): Promise<Summary> => {
+      const { content, upToSeq } = transcript(summary, older, tokens);
+      const { text } = await ask({
+        instructions,
+        items: [{ type: "message", role: "user", content }],
+        tools: [],
+        toolChoice: "none",
+      });
+      if (!text.trim()) throw new Error("the model gave an empty summary");
+      return { ...cutToFit(text.trim(), limit), upToSeq };
+    };
+    return askWithin(budget).catch((error: unknown) => {
+      if (!isAppError(error, "out_of_range")) throw error;
+      // What the model takes is less than MAX_CONTEXT_TOKENS: fewer turns at once.
+      return askWithin(Math.floor(budget / 2));
     });
-    if (!text.trim()) throw new Error("the model gave an empty summary");
-    return { ...cutToFit(text.trim(), limit), upToSeq };
   }
 }
 
