@@ -97,10 +97,21 @@ const absentOpenAi = (source) =>
 
 /**
  * The rules of the world's holidays: one file of their package, copied beside the bundle (`extraFiles` in infra/bundle.ts)
- * and read when a country is first asked for. Bundled, they would outweigh all of our own code.
+ * and read when a country is first asked for. Bundled, they would outweigh all of our own code. `sst dev` copies nothing,
+ * and finds the package.
  */
-const HOLIDAYS_FILE = "./date-holidays.cjs";
-const HOLIDAYS = `import file from "${HOLIDAYS_FILE}"; export default file.Holidays.default;`;
+const HOLIDAYS = `
+import { createRequire } from "node:module";
+const load = createRequire(import.meta.url);
+let Holidays;
+try {
+  Holidays = load("./date-holidays.cjs").Holidays.default;
+} catch (error) {
+  if (error.code !== "MODULE_NOT_FOUND") throw error;
+  Holidays = load("date-holidays");
+}
+export default Holidays.default ?? Holidays;
+`;
 
 /** By namespace. What stands in for a module is a module of its own. */
 const contentsOf = {
@@ -116,7 +127,6 @@ const contentsOf = {
 function standIn({ path, importer, resolveDir, kind }) {
   if (Object.hasOwn(UNUSED_BY_PATH, path)) return { path: UNUSED_BY_PATH[path], namespace: "unused" };
   if (path === "date-holidays") return { path, namespace: "holidays" };
-  if (path === HOLIDAYS_FILE) return { path, external: true };
   const imported = kind === "import-statement";
   const builtin = imported && /^(?:node:)?(https?)$/.exec(path)?.[1];
   if (builtin) return { path: builtin, namespace: "builtin" };
