@@ -61,7 +61,7 @@ describe.each(["chat", "responses"] as const)("by %s", (api) => {
       model.inject({ hang: true, ...of(FIRST) });
       const { reply, telemetry } = on({ callTimeoutMs: 60_000 });
       const startedAt = performance.now();
-      const answer = await reply("Hello", { deadline: new Deadline(6_300) });
+      const answer = await reply("Hello", { deadline: new Deadline(7_500) });
       expect(answer.model).toBe(FALLBACK);
       expect(performance.now() - startedAt).toBeGreaterThan(4_000);
       expect(telemetry.annotations).toContainEqual({ fallback: "late" });

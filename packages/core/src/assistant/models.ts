@@ -9,9 +9,10 @@ import type { ChatModel, ModelRequest, ModelResponse } from "./chat-model.ts";
 import { callModel } from "./model-call.ts";
 
 /** With less time than this a second model has no answer either. */
-const MIN_FALLBACK_MS = 2_000;
-/** Of the time that is left this part is the fallback's. */
+const MIN_FALLBACK_MS = 1_000;
+/** Of the time that is left this part is the fallback's, unless it is so little that the first one does better with it. */
 const FALLBACK_SHARE = 1 / 3;
+const MIN_SHARE_MS = 2_000;
 
 /** `model` is the one that answered. */
 export type Asked = ModelResponse & { model: string };
@@ -69,7 +70,7 @@ export class Models {
       if (!fallback) return this.#askFirst(request, deadline, maxRetries);
       if (switched) return this.#askFallback(fallback, request, deadline, maxRetries);
       const share = deadline.remaining() * FALLBACK_SHARE;
-      const own = deadline.part(deadline.remaining() - (share < MIN_FALLBACK_MS ? 0 : share));
+      const own = deadline.part(deadline.remaining() - (share < MIN_SHARE_MS ? 0 : share));
       try {
         return await this.#askFirst(request, own, maxRetries);
       } catch (error) {
