@@ -22,7 +22,11 @@ export function erasureContract(store: () => ConversationStore): void {
     const session = sessionClaim();
     const id = await conversationOf(store(), 3, { owner, session });
     const { platform, userId, chatId } = session;
-    expect(await store().erase(owner, id)).toEqual({ platform, userId, chatId });
+    expect(await store().erase(owner, id)).toEqual({
+      turns: 3,
+      chats: [{ platform, userId, chatId }],
+      opening: ["message 1", "message 2", "message 3"],
+    });
     expect(await store().load(id, 9)).toBeUndefined();
     expect(await store().turn(id, 1)).toBeUndefined();
     expect(await store().turnsAfter(id, 0, 9)).toEqual({ turns: [], more: false });
@@ -30,17 +34,17 @@ export function erasureContract(store: () => ConversationStore): void {
     expect(await store().sessionConversation(owner, session, 0)).toBeUndefined();
     const late = turnToBegin({ owner, conversationId: id, turnCount: 3 });
     await expect(store().begin(late)).rejects.toMatchObject({ code: "not_found" });
-    expect(await store().erase(owner, id)).toBe(false);
+    expect(await store().erase(owner, id)).toBeUndefined();
   });
 
   test("of one that there is not, or of another owner, removes nothing", async () => {
     const owner = newOwner();
     const id = await conversationOf(store(), 1, { owner });
-    expect(await store().erase(owner, newConversationId())).toBe(false);
-    expect(await store().erase("another", id)).toBe(false);
+    expect(await store().erase(owner, newConversationId())).toBeUndefined();
+    expect(await store().erase("another", id)).toBeUndefined();
     expect((await store().load(id, 9))?.turns).toHaveLength(1);
     // It began in no chat.
-    expect(await store().erase(owner, id)).toBeUndefined();
+    expect(await store().erase(owner, id)).toMatchObject({ turns: 1, chats: [] });
   });
 
   test("its turn ids are new again, and those of others are not", async () => {
@@ -74,6 +78,23 @@ export function erasureContract(store: () => ConversationStore): void {
     expect(await store().sessionConversation(owner, session, 0)).toBe(next.conversationId);
   });
 
+  test("finds the chats that it has moved to, and leaves those that have moved on", async () => {
+    const owner = newOwner();
+    const [from, to, other] = [sessionClaim(), sessionClaim(), sessionClaim()];
+    const id = await conversationOf(store(), 1, { owner, session: from });
+    await store().moveSession(owner, from, to);
+    await store().moveSession(owner, to, other);
+    await store().leaveSession(owner, other, Date.now());
+    const nowhere = await store().sessionConversation(owner, other, 0);
+    const erased = await store().erase(owner, id);
+    const chats = erased?.chats.map(({ chatId }) => chatId);
+    expect(chats).toEqual(expect.arrayContaining([from.chatId, to.chatId]));
+    for (const chat of [from, to]) {
+      expect(await store().sessionConversation(owner, chat, 0)).toBeUndefined();
+    }
+    expect(await store().sessionConversation(owner, other, 0)).toBe(nowhere);
+  });
+
   test(`of ${MANY} turns leaves none, and those that begin meanwhile are stored whole or not found`, async () => {
     const owner = newOwner();
     const id = await conversationOf(store(), MANY, { owner });
@@ -86,7 +107,8 @@ export function erasureContract(store: () => ConversationStore): void {
         ),
     );
     const [erased, ...outcomes] = await Promise.all([store().erase(owner, id), ...begun]);
-    expect(erased).toBeUndefined();
+    expect(erased?.chats).toEqual([]);
+    expect(erased?.turns).toBe(MANY + outcomes.filter((outcome) => outcome === "begun").length);
     for (const outcome of outcomes) expect(["begun", "not_found"]).toContain(outcome);
     expect(await store().load(id, 1)).toBeUndefined();
     expect(await store().turnsAfter(id, 0, MANY + 9)).toEqual({ turns: [], more: false });

@@ -2,6 +2,7 @@ import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { MongoStore } from "@parley/core/conversation/mongo-store";
+import type { Retention } from "@parley/core/conversation/retention";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
 import { startMongo } from "@parley/local/mongodb/server";
@@ -15,11 +16,11 @@ async function storesOn(engine: { url: string; close(): Promise<void> }) {
   await ensureTable(engine.url, tableDefinition(TABLE));
   const clients: { destroy(): void }[] = [];
   return {
-    connect() {
+    connect(retention?: Retention) {
       const credentials = { accessKeyId: "local", secretAccessKey: "local" };
       const client = createDynamoClient({ endpoint: engine.url, region: "us-east-1", credentials });
       clients.push(client);
-      return new DynamoStore({ client, table: TABLE });
+      return new DynamoStore({ client, table: TABLE, ...(retention && { retention }) });
     },
     async close() {
       for (const client of clients) client.destroy();
@@ -39,7 +40,11 @@ else
 
 async function mongoStoresOn(engine: MongoUnderTest) {
   const { database, client, close } = await mongoDatabase(engine);
-  return { connect: () => new MongoStore({ client: client(), database }), close };
+  return {
+    connect: (retention?: Retention) =>
+      new MongoStore({ client: client(), database, ...(retention && { retention }) }),
+    close,
+  };
 }
 
 conversationStoreContract("MongoDB, the stand-in", async () => mongoStoresOn(await startMongo()));

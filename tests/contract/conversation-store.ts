@@ -1,4 +1,5 @@
 import type { ConversationStore } from "@parley/core/conversation/conversation-store";
+import type { Retention } from "@parley/core/conversation/retention";
 import { newConversationId } from "@parley/core/id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allTurns } from "../support/all-turns.ts";
@@ -16,12 +17,13 @@ import { erasureContract } from "./conversation-store-erase.ts";
 import { movesContract } from "./conversation-store-moves.ts";
 import { hostileNamesContract } from "./conversation-store-names.ts";
 import { pagingContract } from "./conversation-store-pages.ts";
+import { retentionContract } from "./conversation-store-retention.ts";
 import { rivalryContract } from "./conversation-store-rivals.ts";
 import { sessionContract } from "./conversation-store-sessions.ts";
 import { summaryContract } from "./conversation-store-summaries.ts";
 
 /** One store with its data; each `connect` is another instance that talks to it. */
-export type StoreUnderTest = { connect(): ConversationStore; close(): Promise<void> };
+export type StoreUnderTest = { connect(retention?: Retention): ConversationStore; close(): Promise<void> };
 
 /** What every `ConversationStore` must do, whatever it is built on. */
 export function conversationStoreContract(name: string, makeStore: () => Promise<StoreUnderTest>): void {
@@ -43,6 +45,7 @@ export function conversationStoreContract(name: string, makeStore: () => Promise
     describe("pages", () => pagingContract(() => store));
     describe("summarise", () => summaryContract(() => under.connect()));
     describe("erase", () => erasureContract(() => store));
+    describe("retention", () => retentionContract((retention) => under.connect(retention)));
     describe("names that clients choose", () => hostileNamesContract(() => store));
     describe("rivals", () => rivalryContract(() => under.connect()));
   });

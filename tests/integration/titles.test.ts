@@ -1,6 +1,7 @@
 import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { titlePrompt } from "@parley/core/assistant/prompts";
+import { TitleCache } from "@parley/core/assistant/title-cache";
 import { Titles } from "@parley/core/assistant/titles";
 import { sha256 } from "@parley/core/redis/keys";
 import { Deadline } from "@parley/core/resilience/deadline";
@@ -42,7 +43,11 @@ function instance(modelName = "offline-model", fallbackName?: string) {
     retryPolicy: { maxRetries: 3, baseMs: 5, capMs: 20 },
     telemetry,
   });
-  const titles = new Titles({ models, redis, clock, telemetry });
+  const titles = new Titles({
+    models,
+    cache: new TitleCache({ redis, model: chat.name, ttlMs: undefined, clock }),
+    telemetry,
+  });
   const title = (message: string, ms = 10_000) => titles.title(message, new Deadline(ms, { clock }));
   return { title, telemetry };
 }

@@ -2,6 +2,7 @@ import { Assistant } from "@parley/core/assistant/assistant";
 import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { Summaries } from "@parley/core/assistant/summaries";
+import { TitleCache } from "@parley/core/assistant/title-cache";
 import { Titles } from "@parley/core/assistant/titles";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { Conversations } from "@parley/core/conversation/conversations";
@@ -109,15 +110,17 @@ export async function startRig(
       maxContextTokens,
       telemetry,
     });
-    const titles = new Titles({ models, redis, clock, telemetry });
     const room = (platform: string) => assistant.room(platform);
     const summaries = new Summaries({ models, room, maxContextTokens, clock, telemetry });
+    const titleCache = new TitleCache({ redis, model: models.name, ttlMs: undefined, clock });
+    const titles = new Titles({ models, cache: titleCache, telemetry });
     const conversations = new Conversations({
       store,
       sessions,
       assistant: given ?? assistant,
       titles,
       summaries,
+      titleCache,
       historyTurns: Math.ceil(maxContextTokens / 100),
       clock,
       telemetry,
@@ -131,6 +134,7 @@ export async function startRig(
       assistant,
       titles,
       summaries,
+      titleCache,
       runner,
       weather: weatherService,
       holidays,

@@ -78,6 +78,10 @@ const mongo = z.object({
   ),
 });
 
+/** A hundred years: what is to be kept for longer is kept for ever. */
+const MAX_RETENTION_DAYS = 36_500;
+const retention = z.object({ RETENTION_DAYS: optional(integer(1, MAX_RETENTION_DAYS)) });
+
 const redis = z.object({
   UPSTASH_REDIS_REST_URL: url,
   UPSTASH_REDIS_REST_TOKEN: filled,
@@ -89,11 +93,12 @@ const sessions = z.object({ SESSION_TTL_MINUTES: withDefault(positive(), 30) });
 const OPENAI_URL = "https://api.openai.com/v1";
 /** With its regional ones, such as eu.api.openai.com. */
 const isOpenAI = (baseUrl: string) => /^(?:[\w-]+\.)?api\.openai\.com$/.test(new URL(baseUrl).host);
+const modelName = z.object({ OPENAI_MODEL: withDefault(filled, "gpt-5.4-mini") });
 const model = z.object({
+  ...modelName.shape,
   OPENAI_API_KEY: filled,
   OPENAI_BASE_URL: withDefault(url, OPENAI_URL),
   OPENAI_API: optional(z.enum(["chat", "responses"], "must be chat or responses")),
-  OPENAI_MODEL: withDefault(filled, "gpt-5.4-mini"),
   OPENAI_FALLBACK_MODEL: optional(filled),
   OPENAI_REASONING_EFFORT: optional(z.string()),
   OPENAI_TIMEOUT_MS: withDefault(positive(), 20_000),
@@ -258,6 +263,11 @@ export class Config {
     return { kind, uri: settings.MONGODB_URI, database: settings.MONGODB_DATABASE };
   }
 
+  /** How long messages are kept; undefined: for ever. */
+  get retentionDays() {
+    return parse(retention, this.#env).RETENTION_DAYS;
+  }
+
   get redis() {
     const settings = parse(redis, this.#env);
     return {
@@ -286,6 +296,11 @@ export class Config {
       reasoningEffort: settings.OPENAI_REASONING_EFFORT ?? (ofOpenAI && api === "chat" ? "none" : undefined),
       timeoutMs: settings.OPENAI_TIMEOUT_MS,
     };
+  }
+
+  /** All that is asked of the model's settings where it is not called. */
+  get modelName() {
+    return parse(modelName, this.#env).OPENAI_MODEL;
   }
 
   get maxContextTokens() {

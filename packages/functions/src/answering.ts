@@ -4,5 +4,5 @@ import { once } from "./once.ts";
 /** Of functions that answer. The model and its tools are loaded with the first turn. */
 export const container = once(
   (): AnsweringContainer =>
-    compose(async (config, redis) => (await import("./assistant.ts")).build(config, redis)),
+    compose(async (config, shared) => (await import("./assistant.ts")).build(config, shared)),
 );

@@ -6,8 +6,8 @@ import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { systemClock as clock } from "@parley/core/clock";
 import type { Config } from "@parley/core/config";
 import { HolidayCalendar } from "@parley/core/holidays/holiday-calendar";
-import type { FastRedis } from "@parley/core/redis/client";
 import * as tools from "@parley/core/tools/index";
+import type { Shared } from "./container.ts";
 import { telemetry } from "./observability.ts";
 import { buildWeather } from "./weather.ts";
 
@@ -36,7 +36,7 @@ async function modelsOf(config: Config): Promise<Models> {
 }
 
 /** The part of the container that answers: the model and its tools. */
-export async function build(config: Config, redis: FastRedis) {
+export async function build(config: Config, { redis, titleCache }: Shared) {
   const models = await modelsOf(config);
   const { retry: retryPolicy, tools: settings } = config;
   const weather = buildWeather(config, redis);
@@ -58,7 +58,7 @@ export async function build(config: Config, redis: FastRedis) {
   const room = (platform: string) => assistant.room(platform);
   return {
     assistant,
-    titles: new Titles({ models, redis, clock, telemetry }),
+    titles: new Titles({ models, cache: titleCache, telemetry }),
     summaries: new Summaries({ models, room, maxContextTokens, clock, telemetry }),
   };
 }

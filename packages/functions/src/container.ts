@@ -1,6 +1,8 @@
+import { TitleCache } from "@parley/core/assistant/title-cache";
 import { systemClock as clock } from "@parley/core/clock";
 import type { Config } from "@parley/core/config";
 import { Conversations } from "@parley/core/conversation/conversations";
+import { Retention } from "@parley/core/conversation/retention";
 import { FastRedis } from "@parley/core/redis/client";
 import { Sessions } from "@parley/core/session/sessions";
 import type { build } from "./assistant.ts";
@@ -22,22 +24,27 @@ export type Container = {
 };
 export type AnsweringContainer = Container & { conversations: Conversations };
 
+/** What the answering part has in common with the rest. */
+export type Shared = { redis: FastRedis; titleCache: TitleCache };
+
 type Answerer = Awaited<ReturnType<typeof build>>;
 
 /** The composition root: the one place that names concrete classes together. `answerer` is asked for at the first turn. */
-export function compose(
-  answerer: (config: Config, redis: FastRedis) => Promise<Answerer>,
-): AnsweringContainer {
+export function compose(answerer: (config: Config, shared: Shared) => Promise<Answerer>): AnsweringContainer {
   const redis = new FastRedis({ ...config.redis, clock, telemetry });
-  const storage = openStorage(config.store);
+  const { retentionDays: days, modelName: model } = config;
+  const retention = new Retention({ days, clock });
+  const storage = openStorage(config.store, retention);
+  const titleCache = new TitleCache({ redis, model, ttlMs: retention.endOf(0), clock });
   const { store } = storage;
-  const answers = once(() => answerer(config, redis));
+  const answers = once(() => answerer(config, { redis, titleCache }));
   const conversations = new Conversations({
     store,
     sessions: new Sessions({ redis, store, ttlMs: config.sessionTtlMs, clock }),
     assistant: { reply: async (question) => (await answers()).assistant.reply(question) },
     titles: { title: async (message, deadline) => (await answers()).titles.title(message, deadline) },
     summaries: { next: async (past) => (await answers()).summaries.next(past) },
+    titleCache,
     historyTurns: Math.ceil(config.maxContextTokens / TOKENS_PER_TURN),
     clock,
     telemetry,

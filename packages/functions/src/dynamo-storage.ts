@@ -1,12 +1,13 @@
 import { systemClock as clock } from "@parley/core/clock";
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
+import type { Retention } from "@parley/core/conversation/retention";
 import type { Storage } from "./storage.ts";
 
-export function openDynamoStorage({ table }: { table: string }): Storage {
+export function openDynamoStorage({ table }: { table: string }, retention: Retention): Storage {
   const client = createDynamoClient();
   return {
-    store: new DynamoStore({ client, table }),
+    store: new DynamoStore({ client, table, retention }),
     async outbox() {
       const { DynamoOutbox } = await import("@parley/core/telegram/dynamo-outbox");
       return new DynamoOutbox({ client, table, clock });

@@ -1,12 +1,16 @@
 import { systemClock as clock } from "@parley/core/clock";
 import { createMongoClient } from "@parley/core/conversation/mongo-client";
 import { MongoStore } from "@parley/core/conversation/mongo-store";
+import type { Retention } from "@parley/core/conversation/retention";
 import type { Storage } from "./storage.ts";
 
-export function openMongoStorage({ uri, database }: { uri: string; database: string }): Storage {
+export function openMongoStorage(
+  { uri, database }: { uri: string; database: string },
+  retention: Retention,
+): Storage {
   const client = createMongoClient(uri);
   return {
-    store: new MongoStore({ client, database }),
+    store: new MongoStore({ client, database, retention }),
     async outbox() {
       const { MongoOutbox } = await import("@parley/core/telegram/mongo-outbox");
       return new MongoOutbox({ client, database, clock });

@@ -1,5 +1,6 @@
 import type { StoreSettings } from "@parley/core/config";
 import type { ConversationStore } from "@parley/core/conversation/conversation-store";
+import type { Retention } from "@parley/core/conversation/retention";
 import type { Outbox } from "@parley/core/telegram/outbox";
 import { openDynamoStorage } from "./dynamo-storage.ts";
 import { environment } from "./environment.ts";
@@ -11,8 +12,8 @@ export type Storage = { store: ConversationStore; outbox: () => Promise<Outbox> 
 const mongo = environment["STORE"] === "mongodb" ? await import("./mongo-storage.ts") : undefined;
 
 /** One client a container; it connects at the first request. A deployment has the code of its own store alone. */
-export function openStorage(settings: StoreSettings): Storage {
-  if (settings.kind === "dynamodb") return openDynamoStorage(settings);
+export function openStorage(settings: StoreSettings, retention: Retention): Storage {
+  if (settings.kind === "dynamodb") return openDynamoStorage(settings, retention);
   if (!mongo) throw new Error("STORE was not mongodb when this instance started");
-  return mongo.openMongoStorage(settings);
+  return mongo.openMongoStorage(settings, retention);
 }

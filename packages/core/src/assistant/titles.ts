@@ -1,48 +1,35 @@
-import type { Clock } from "../clock.ts";
-import { Cache, type CacheRedis } from "../redis/cache.ts";
-import { sha256 } from "../redis/keys.ts";
 import type { Deadline } from "../resilience/deadline.ts";
-import * as z from "../schema.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { shorten } from "../text.ts";
 import type { Models } from "./models.ts";
 import { titlePrompt } from "./prompts.ts";
+import type { TitleCache } from "./title-cache.ts";
 
 const MAX_GRAPHEMES = 60;
 const TIMEOUT_MS = 8_000;
 
-/** Titles of conversations, cached for good under the hash of the first message. */
+/** Titles of conversations, cached under the hash of the first message. */
 export class Titles {
-  readonly #models: Pick<Models, "name" | "open">;
-  readonly #cache: Cache<string>;
+  readonly #models: Pick<Models, "open">;
+  readonly #cache: TitleCache;
   readonly #telemetry: Telemetry;
 
-  constructor(options: {
-    models: Pick<Models, "name" | "open">;
-    redis: CacheRedis;
-    clock: Clock;
-    telemetry: Telemetry;
-  }) {
+  constructor(options: { models: Pick<Models, "open">; cache: TitleCache; telemetry: Telemetry }) {
     this.#models = options.models;
-    this.#cache = new Cache({
-      redis: options.redis,
-      schema: z.string().check(z.minLength(1)),
-      clock: options.clock,
-    });
+    this.#cache = options.cache;
     this.#telemetry = options.telemetry;
   }
 
   /** A title for a conversation that begins with `message`. Never throws: the beginning of the message will do. */
   async title(message: string, deadline: Deadline): Promise<string> {
-    const key = `title:${sha256([this.#models.name, titlePrompt.version, message].join("\n"))}`;
     try {
       return await this.#telemetry.step("title", async () => {
-        const cached = await this.#cache.read(key);
+        const cached = await this.#cache.read(message);
         this.#telemetry.count(cached ? "CacheHits" : "CacheMisses", 1, { cache: "title" });
         this.#telemetry.annotate({ cache: cached ? "hit" : "miss" });
-        if (cached) return cached.value;
+        if (cached) return cached;
         const title = await this.#ask(message, deadline);
-        await this.#cache.write(key, title);
+        await this.#cache.write(message, title);
         return title;
       });
     } catch (error) {

@@ -44,10 +44,24 @@ export type Page<T> = {
 
 export type PageRequest = { size: number; token?: string | undefined };
 
+/** More messages than this do not come before a conversation has its title, unless the model fails for long. */
+export const OPENING_TURNS = 5;
+
+/** What was erased, and what leads to it elsewhere: for the caller to remove. */
+export type Erased = {
+  turns: number;
+  /** The chats that it began in or moved to. */
+  chats: SessionMetadata[];
+  /** Its first messages, of which a title may have been made. */
+  opening: string[];
+};
+
 /**
  * Where conversations live. Every method takes as many round trips at turn 1,000 as at turn 1, one in DynamoDB, unless
  * rivals or a repetition make it more; `erase` alone does as much as there is to remove. Reads see
  * every write that was answered before they began, `list` excepted.
+ * What its retention says is over is not there, whether or not it has been removed: turns go by their own age, so the first
+ * that there is may have any number.
  * All throw AppError: unavailable (throttled, unreachable), deadline_exceeded (the signal ended it), invalid_argument (a
  * page token that is not ours).
  */
@@ -121,11 +135,12 @@ export interface ConversationStore {
   ): Promise<{ turns: Turn[]; more: boolean }>;
 
   /**
-   * Removes an owner's conversation with its turns, turn ids and the chat's whereabouts. From the first moment nobody can
-   * read or continue it; a crash on the way leaves a rest that the next call removes.
-   * @returns its chat, undefined when there is none, or false when the owner has no such conversation
+   * Removes an owner's conversation with its turns, turn ids and the chats' whereabouts, whatever of it is over and only not
+   * removed yet included. From the first moment nobody can read or continue it; a crash on the way leaves a rest that the
+   * next call removes.
+   * @returns undefined when the owner has no such conversation
    */
-  erase(owner: string, id: string, signal?: AbortSignal): Promise<SessionMetadata | undefined | false>;
+  erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined>;
 
   /** Answers when the store does. */
   ping(signal?: AbortSignal): Promise<void>;

@@ -1,5 +1,6 @@
 import type { Assistant } from "../assistant/assistant.ts";
 import type { Summaries } from "../assistant/summaries.ts";
+import type { TitleCache } from "../assistant/title-cache.ts";
 import type { Titles } from "../assistant/titles.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../error.ts";
@@ -77,6 +78,7 @@ export class Conversations {
   readonly #assistant: Pick<Assistant, "reply">;
   readonly #titles: Pick<Titles, "title">;
   readonly #summarising: Summarising;
+  readonly #titleCache: Pick<TitleCache, "forget">;
   readonly #historyTurns: number;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
@@ -87,6 +89,7 @@ export class Conversations {
     assistant: Pick<Assistant, "reply">;
     titles: Pick<Titles, "title">;
     summaries: Pick<Summaries, "next">;
+    titleCache: Pick<TitleCache, "forget">;
     /** Turns loaded for the context window, whatever the conversation's length. */
     historyTurns: number;
     clock: Clock;
@@ -98,6 +101,7 @@ export class Conversations {
     this.#assistant = options.assistant;
     this.#titles = options.titles;
     this.#summarising = new Summarising(options);
+    this.#titleCache = options.titleCache;
     this.#historyTurns = options.historyTurns;
     this.#clock = options.clock;
     this.#telemetry = options.telemetry;
@@ -189,9 +193,12 @@ export class Conversations {
 
   /** Erases a conversation and whatever leads to it. @throws AppError not_found, for another owner's too */
   async delete(owner: string, id: string, deadline: Deadline): Promise<void> {
-    const session = await this.#store.erase(owner, id, deadline.signal);
-    if (session === false) throw notFound();
-    if (session) await this.#sessions.forget(owner, session);
+    const erased = await this.#store.erase(owner, id, deadline.signal);
+    if (!erased) throw notFound();
+    await Promise.all([
+      ...erased.chats.map((chat) => this.#sessions.forget(owner, chat)),
+      this.#titleCache.forget(erased.opening),
+    ]);
   }
 
   #serve(target: Target, ask: Ask): Promise<TurnResult> {

@@ -1,3 +1,4 @@
+import type { Retention } from "./retention.ts";
 import { type Conversation, MAX_SEQ, type SessionMetadata, type Turn } from "./types.ts";
 
 export type Item = Record<string, unknown>;
@@ -22,8 +23,19 @@ export const sessionKey = (owner: string, { platform, chatId }: SessionMetadata)
   sk: "SESSION",
 });
 
-/** A head that is being erased counts as gone. */
-export const isHead = (item: Item) => item["sk"] === HEAD_SK && item["erasing"] === undefined;
+/** A head that is being erased counts as gone, and so does one whose last activity is before `since`. */
+export const isHead = (item: Item, since: number) =>
+  item["sk"] === HEAD_SK && item["erasing"] === undefined && (item["last_activity"] as number) >= since;
+
+/** For the table's time to live: an attribute in seconds, of what is not kept for ever. */
+export function expiry(retention: Retention, at: number): { expires_at: number } | undefined {
+  const end = retention.endOf(at);
+  return end === undefined ? undefined : { expires_at: Math.ceil(end / 1000) };
+}
+
+/** The end of a SET that renews the same, or takes back what an earlier setting has left. */
+export const renewal = (expires: ReturnType<typeof expiry>) =>
+  expires ? ", expires_at = :expires_at" : " REMOVE expires_at";
 
 export const headItem = (conversation: Conversation): Item => ({
   ...headKey(conversation.id),
@@ -67,6 +79,13 @@ export const listed = {
   ProjectionExpression: LISTED.map((name) => `#${name}`).join(", "),
   ExpressionAttributeNames: Object.fromEntries(LISTED.map((name) => [`#${name}`, name])),
 };
+/** The chats that a conversation began in and moved to. */
+export function chatsOf(head: Item): SessionMetadata[] {
+  const { session } = toConversation(head);
+  if (!session) return [];
+  const moved = [...((head["moved_to"] as Set<string> | undefined) ?? [])];
+  return [session, ...moved.map((chatId) => ({ ...session, chatId }))];
+}
 
 export const turnItem = (turn: Turn): Item => ({
   ...turnKey(turn.conversationId, turn.seq),

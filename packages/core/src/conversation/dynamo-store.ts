@@ -2,39 +2,57 @@ import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Summary } from "../assistant/context-window.ts";
 import { AppError } from "../error.ts";
 import { newConversationId } from "../id.ts";
-import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
+import {
+  type BeginTurn,
+  type Begun,
+  type ConversationStore,
+  type Erased,
+  OPENING_TURNS,
+  type Page,
+  type PageRequest,
+} from "./conversation-store.ts";
 import { beginItems, newestTurnCount } from "./dynamo-begin.ts";
 import * as items from "./dynamo-items.ts";
 import { OWNER_INDEX } from "./dynamo-table.ts";
 import { openTurn } from "./open-turn.ts";
 import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
+import { forEver, type Retention } from "./retention.ts";
 import { wait } from "./rivals.ts";
 import { TableClient } from "./table-client.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
 /** Turns removed in one transaction, each with its turn id; DynamoDB allows 100 items. */
 const ERASED_AT_ONCE = 50;
+/** Turns read at once when those before them are over, and only not removed yet. */
+const SKIPPED_AT_ONCE = 100;
 
 /** `ConversationStore` on one DynamoDB table; see dynamo-table.ts for its items. */
 export class DynamoStore implements ConversationStore {
   readonly #table: TableClient;
+  readonly #retention: Retention;
 
-  constructor(options: { client: Pick<DynamoDBDocumentClient, "send">; table: string }) {
+  /** @param options `retention` absent: everything is kept for ever */
+  constructor(options: {
+    client: Pick<DynamoDBDocumentClient, "send">;
+    table: string;
+    retention?: Retention;
+  }) {
     this.#table = new TableClient(options);
+    this.#retention = options.retention ?? forEver;
   }
 
   async load(id: string, turns: number, signal?: AbortSignal) {
     const { found } = await this.#query(id, { limit: turns + 1, signal });
     const [head, ...newest] = found;
     // Turns without a head: the conversation is being erased.
-    if (!head || !items.isHead(head)) return undefined;
-    return { conversation: items.toConversation(head), turns: newest.map(items.toTurn).reverse() };
+    if (!head || !items.isHead(head, this.#retention.since)) return undefined;
+    return { conversation: items.toConversation(head), turns: this.#kept(newest).reverse() };
   }
 
   async turnsBefore(id: string, seq: number, limit: number, signal?: AbortSignal): Promise<Turn[]> {
     if (seq <= 1) return [];
     const { found } = await this.#query(id, { limit, last: items.turnKey(id, seq - 1).sk, signal });
-    return found.map(items.toTurn).reverse();
+    return this.#kept(found).reverse();
   }
 
   /**
@@ -47,7 +65,10 @@ export class DynamoStore implements ConversationStore {
     let turnCount = turn.turnCount;
     for (let lost = 0; ; lost++) {
       const seq = turnCount + 1;
-      const reasons = await this.#table.transact(beginItems(this.#table.name, turn, seq), turn.signal);
+      const reasons = await this.#table.transact(
+        beginItems(this.#table.name, turn, seq, this.#retention),
+        turn.signal,
+      );
       if (!reasons) return { outcome: "begun", turn: openTurn(turn, seq) };
       const [known, head, , session] = reasons;
       if (known?.item) {
@@ -60,12 +81,13 @@ export class DynamoStore implements ConversationStore {
       }
       if (session?.item)
         return { outcome: "moved", conversationId: session.item["conversation_id"] as string };
-      if (head?.failed) turnCount = newestTurnCount(turn, head.item);
+      if (head?.failed) turnCount = newestTurnCount(turn, head.item, this.#retention.since);
       await wait(lost, turn.signal);
     }
   }
 
   async claim(turn: Turn, lease: Lease, now: number, signal?: AbortSignal): Promise<Turn | undefined> {
+    if (turn.createdAt < this.#retention.since) return undefined;
     const change = {
       UpdateExpression: "SET lease = :lease",
       // By the same holder: the answer to its first attempt was lost.
@@ -79,6 +101,7 @@ export class DynamoStore implements ConversationStore {
   }
 
   async complete(turn: Turn, holder: string, reply: Reply, title?: string): Promise<boolean> {
+    if (turn.createdAt < this.#retention.since) return false;
     const held = {
       UpdateExpression: "SET reply = :reply REMOVE lease",
       // The same reply again: the answer to the first attempt was lost.
@@ -121,7 +144,7 @@ export class DynamoStore implements ConversationStore {
 
   async turn(conversationId: string, seq: number): Promise<Turn | undefined> {
     const item = await this.#table.get(items.turnKey(conversationId, seq));
-    return item && items.toTurn(item);
+    return item && this.#kept([item])[0];
   }
 
   async sessionConversation(
@@ -131,7 +154,7 @@ export class DynamoStore implements ConversationStore {
     signal?: AbortSignal,
   ) {
     const item = await this.#table.get(items.sessionKey(owner, session), signal);
-    return item && (item["active_at"] as number) >= activeSince
+    return item && (item["active_at"] as number) >= Math.max(activeSince, this.#retention.since)
       ? (item["conversation_id"] as string)
       : undefined;
   }
@@ -142,27 +165,41 @@ export class DynamoStore implements ConversationStore {
       conversation_id: newConversationId(now),
       user_id: session.userId,
       active_at: now,
+      ...items.expiry(this.#retention, now),
     };
     await this.#table.transactUntilDone([{ Put: { TableName: this.#table.name, Item } }]);
   }
 
   async moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
     const item = await this.#table.get(items.sessionKey(owner, from));
-    if (!item) return;
-    const Item = { ...item, ...items.sessionKey(owner, to) };
-    const ConditionExpression = "attribute_not_exists(pk)";
-    await this.#table.transactUntilDone([
-      { Put: { TableName: this.#table.name, Item, ConditionExpression } },
-    ]);
+    const { since } = this.#retention;
+    if (!item || (item["active_at"] as number) < since) return;
+    // Before the chat is there, so that whoever erases the conversation finds it.
+    await this.#table.update(items.headKey(item["conversation_id"] as string), {
+      UpdateExpression: "ADD moved_to :chats",
+      ConditionExpression: "#owner = :owner",
+      ExpressionAttributeNames: { "#owner": "owner" },
+      ExpressionAttributeValues: { ":chats": new Set([to.chatId]), ":owner": owner },
+    });
+    const there = {
+      TableName: this.#table.name,
+      Item: { ...item, ...items.sessionKey(owner, to) },
+      ConditionExpression: "attribute_not_exists(pk) OR active_at < :since",
+      ExpressionAttributeValues: { ":since": since },
+    };
+    await this.#table.transactUntilDone([{ Put: there }]);
   }
 
   async list(owner: string, { size, token }: PageRequest): Promise<Page<Conversation>> {
     const after = token === undefined ? undefined : decodeToken(token, listPosition);
+    const { since } = this.#retention;
+    // DynamoDB refuses to start where the condition does not hold; nothing comes after that.
+    if (after && after.at < since) return { items: [], nextToken: undefined };
     const { found, more } = await this.#table.query({
       IndexName: OWNER_INDEX,
-      KeyConditionExpression: "#owner = :owner",
+      KeyConditionExpression: "#owner = :owner AND #last_activity >= :since",
       ...items.listed,
-      ExpressionAttributeValues: { ":owner": owner },
+      ExpressionAttributeValues: { ":owner": owner, ":since": since },
       ScanIndexForward: false,
       Limit: size,
       // The owner is the caller's own, whatever the token says.
@@ -176,22 +213,25 @@ export class DynamoStore implements ConversationStore {
     };
   }
 
+  /** One request, unless turns are over that the table has not removed yet: they come first and are passed over. */
   async turnsAfter(conversationId: string, seq: number, limit: number, signal?: AbortSignal) {
-    const { found, more } = await this.#query(conversationId, {
-      limit: limit + 1,
-      forward: true,
-      first: items.turnKey(conversationId, seq + 1).sk,
-      last: items.LAST_TURN,
-      signal,
-    });
-    return { turns: found.slice(0, limit).map(items.toTurn), more: more || found.length > limit };
+    const turns: Turn[] = [];
+    for (let from = seq, atOnce = limit + 1; ; atOnce = Math.max(limit + 1, SKIPPED_AT_ONCE)) {
+      const { found, more } = await this.#turnItems(conversationId, from, atOnce, signal);
+      const kept = this.#kept(found);
+      turns.push(...kept);
+      if (!more || turns.length > limit || kept.length === found.length) {
+        return { turns: turns.slice(0, limit), more: more || turns.length > limit };
+      }
+      from = found.at(-1)?.["seq"] as number;
+    }
   }
 
   /**
    * The head first, marked: without its turn count no turn can begin, without its last activity it is in no list. Then
    * turns with their turn ids, then the chat's whereabouts, and the head last, so that a crash leaves something to find.
    */
-  async erase(owner: string, id: string, signal?: AbortSignal): Promise<SessionMetadata | undefined | false> {
+  async erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined> {
     const marked = await this.#table.update(
       items.headKey(id),
       {
@@ -202,34 +242,49 @@ export class DynamoStore implements ConversationStore {
       },
       signal,
     );
-    if (!marked) return false;
+    if (!marked) return undefined;
+    const erased: Erased = { turns: 0, chats: items.chatsOf(marked), opening: [] };
     for (let more = true; more; ) {
-      const page = await this.turnsAfter(id, 0, ERASED_AT_ONCE, signal);
-      const deletes = page.turns.flatMap((turn) => [
+      const page = await this.#turnItems(id, 0, ERASED_AT_ONCE, signal);
+      const turns = page.found.map(items.toTurn);
+      const deletes = turns.flatMap((turn) => [
         this.#table.delete(items.turnIdKey(owner, turn.turnId)),
         this.#table.delete(items.turnKey(id, turn.seq)),
       ]);
       if (deletes.length > 0) await this.#table.transactUntilDone(deletes, signal);
+      if (erased.turns === 0) erased.opening = turns.slice(0, OPENING_TURNS).map(({ message }) => message);
+      erased.turns += turns.length;
       more = page.more;
     }
-    const { session } = items.toConversation(marked);
-    if (session) {
+    for (const chat of erased.chats) {
       // The chat may be in another conversation by now, or in none.
       const inThisOne = {
         ConditionExpression: "conversation_id = :id",
         ExpressionAttributeValues: { ":id": id },
       };
       await this.#table.transactUntilDone(
-        [this.#table.delete(items.sessionKey(owner, session), inThisOne)],
+        [this.#table.delete(items.sessionKey(owner, chat), inThisOne)],
         signal,
       );
     }
     await this.#table.transactUntilDone([this.#table.delete(items.headKey(id))], signal);
-    return session;
+    return erased;
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
     await this.#table.get({ pk: "PING", sk: "PING" }, signal);
+  }
+
+  /** Turns that are not over. */
+  #kept(found: items.Item[]): Turn[] {
+    const { since } = this.#retention;
+    return found.map(items.toTurn).filter(({ createdAt }) => createdAt >= since);
+  }
+
+  /** Turns after `seq`, oldest first, those included that are over. */
+  #turnItems(id: string, seq: number, limit: number, signal?: AbortSignal) {
+    const first = items.turnKey(id, seq + 1).sk;
+    return this.#query(id, { limit, forward: true, first, last: items.LAST_TURN, signal });
   }
 
   /**

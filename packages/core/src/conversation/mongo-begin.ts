@@ -1,8 +1,9 @@
 import type { ClientSession } from "mongodb";
 import type { BeginTurn, SessionClaim } from "./conversation-store.ts";
 import { type MongoDatabase, type Outcome, unlessDuplicate } from "./mongo-database.ts";
-import { sessionKey, turnDocument } from "./mongo-documents.ts";
-import { openTurn, sessionOf } from "./open-turn.ts";
+import { expiry, renewal, sessionKey, turnDocument } from "./mongo-documents.ts";
+import { openTurn, sessionOf, speakerOf } from "./open-turn.ts";
+import type { Retention } from "./retention.ts";
 
 type Appended = Outcome &
   (
@@ -19,16 +20,18 @@ type Appended = Outcome &
 export async function appendTurn(
   { conversations, turns, sessions }: MongoDatabase,
   turn: BeginTurn,
+  retention: Retention,
   transaction: ClientSession,
 ): Promise<Appended> {
   const { conversationId: id, owner, now } = turn;
+  const { since } = retention;
   const isNew = turn.turnCount === 0;
   const head = await unlessDuplicate(
     conversations.findOneAndUpdate(
-      { _id: id, owner, erasing: { $exists: false } },
+      { _id: id, owner, erasing: { $exists: false }, ...(since > 0 && { last_activity: { $gte: since } }) },
       {
         $inc: { turn_count: 1 },
-        $set: { last_activity: now },
+        ...renewal({ last_activity: now }, retention, now),
         ...(isNew && { $setOnInsert: newHead(turn) }),
       },
       {
@@ -41,13 +44,17 @@ export async function appendTurn(
   );
   if (!head) return { commit: false, inTheWay: "conversation" };
   const seq = head.turn_count;
-  const stored = turnDocument(owner, openTurn(turn, seq));
+  const stored = {
+    ...turnDocument(owner, openTurn(turn, seq)),
+    ...speakerOf(turn),
+    ...expiry(retention, now),
+  };
   if (!(await unlessDuplicate(turns.insertOne(stored, { session: transaction }))))
     return { commit: false, inTheWay: "turn" };
   if (turn.session) {
     const moved = sessions.updateOne(
-      { ...sessionKey(owner, turn.session), ...mayLeave(id, turn.session) },
-      { $set: { conversation_id: id, user_id: turn.session.userId, active_at: now } },
+      { ...sessionKey(owner, turn.session), ...mayLeave(id, turn.session, since) },
+      renewal({ conversation_id: id, user_id: turn.session.userId, active_at: now }, retention, now),
       { session: transaction, upsert: true },
     );
     if (!(await unlessDuplicate(moved))) return { commit: false, inTheWay: "session" };
@@ -62,9 +69,12 @@ const newHead = ({ platform, session, now }: BeginTurn) => ({
 });
 
 /** A chat that is elsewhere does not fit, so it would be inserted a second time, which the unique index refuses. */
-function mayLeave(id: string, { leaving, activeSince }: SessionClaim) {
+function mayLeave(id: string, { leaving, activeSince }: SessionClaim, since: number) {
   if (leaving === "any") return {};
   return {
-    $or: [{ conversation_id: { $in: [id, leaving ?? id] } }, { active_at: { $lt: activeSince } }],
+    $or: [
+      { conversation_id: { $in: [id, leaving ?? id] } },
+      { active_at: { $lt: Math.max(activeSince, since) } },
+    ],
   };
 }

@@ -1,5 +1,6 @@
 import type { WithoutId } from "mongodb";
 import type { Summary } from "../assistant/context-window.ts";
+import type { Retention } from "./retention.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
 export type ConversationDocument = {
@@ -14,6 +15,7 @@ export type ConversationDocument = {
   /** Absent while the conversation is being erased, so that no list has it. */
   last_activity?: number;
   erasing?: true;
+  expires_at?: Date;
 };
 
 export type TurnDocument = {
@@ -25,8 +27,12 @@ export type TurnDocument = {
   message: string;
   message_id: string;
   created_at: number;
+  /** Who said it, in a chat. */
+  platform?: string;
+  user_id?: string;
   lease?: Lease;
   reply?: Reply;
+  expires_at?: Date;
 };
 
 export type SessionDocument = {
@@ -36,7 +42,22 @@ export type SessionDocument = {
   conversation_id: string;
   user_id: string;
   active_at: number;
+  expires_at?: Date;
 };
+
+/** For the TTL index: a field of what is not kept for ever. */
+export function expiry(retention: Retention, at: number): { expires_at?: Date } {
+  const end = retention.endOf(at);
+  return end === undefined ? {} : { expires_at: new Date(end) };
+}
+
+/** An update that renews the same, or takes back what an earlier setting has left. */
+export function renewal<T extends object>(set: T, retention: Retention, at: number) {
+  const expires = expiry(retention, at);
+  return expires.expires_at
+    ? { $set: { ...set, ...expires } }
+    : { $set: set, $unset: { expires_at: "" as const } };
+}
 
 export const toConversation = (found: ConversationDocument): Conversation => ({
   id: found._id,

@@ -3,6 +3,9 @@ import { AppError } from "../error.ts";
 
 const NAMESPACE_NOT_FOUND = 26;
 
+/** Removes a document when its `expires_at`, a date, has come. */
+const expiring = { name: "by_expiry", key: { expires_at: 1 }, expireAfterSeconds: 0 };
+
 /**
  * The collections and their indexes:
  *
@@ -12,20 +15,35 @@ const NAMESPACE_NOT_FOUND = 26;
  * | `turns`         | a turn                                                    | conversation and seq; owner and turn id |
  * | `sessions`      | the conversation that a chat is in                        | owner, platform and chat      |
  * | `outbox`        | an answer on its way to Telegram, until `expires_at`      | `_id`, the entry's id         |
+ * | `forgotten`     | when a user was forgotten, until `expires_at`             | `_id`, platform and user      |
+ * | `prompts`       | the model's instructions in place of the built-in ones    | `_id`, of the one document    |
  *
  * Turn ids belong to an owner and not to a conversation, for a repetition may come when its chat has moved to another.
  */
 export const mongoIndexes: Readonly<Record<string, readonly (IndexDescription & { name: string })[]>> = {
-  conversations: [{ name: "by_owner", key: { owner: 1, last_activity: -1, _id: -1 } }],
+  conversations: [
+    { name: "by_owner", key: { owner: 1, last_activity: -1, _id: -1 } },
+    { name: "by_user", key: { "session.platform": 1, "session.userId": 1 } },
+    expiring,
+  ],
   turns: [
     { name: "by_seq", key: { conversation_id: 1, seq: 1 }, unique: true },
     { name: "by_turn_id", key: { owner: 1, turn_id: 1 }, unique: true },
+    { name: "by_user", key: { platform: 1, user_id: 1 } },
+    expiring,
   ],
   sessions: [
     { name: "by_chat", key: { owner: 1, platform: 1, chat_id: 1 }, unique: true },
     { name: "by_conversation", key: { conversation_id: 1 } },
+    { name: "by_user", key: { platform: 1, user_id: 1 } },
+    expiring,
   ],
-  outbox: [{ name: "by_expiry", key: { expires_at: 1 }, expireAfterSeconds: 0 }],
+  outbox: [
+    { name: "by_chat", key: { "entry.place.chat": 1 } },
+    { name: "by_user", key: { "entry.userId": 1 } },
+    expiring,
+  ],
+  forgotten: [expiring],
 };
 
 /** Makes what is missing of it, and leaves the rest as it is. `told` hears of each collection. */

@@ -2,11 +2,21 @@ import type { Filter, MongoClient } from "mongodb";
 import type { Summary } from "../assistant/context-window.ts";
 import { AppError } from "../error.ts";
 import { newConversationId } from "../id.ts";
-import type { BeginTurn, Begun, ConversationStore, Page, PageRequest } from "./conversation-store.ts";
+import {
+  type BeginTurn,
+  type Begun,
+  type ConversationStore,
+  type Erased,
+  OPENING_TURNS,
+  type Page,
+  type PageRequest,
+} from "./conversation-store.ts";
 import { appendTurn } from "./mongo-begin.ts";
 import { MongoDatabase, unlessDuplicate } from "./mongo-database.ts";
 import {
   type ConversationDocument,
+  expiry,
+  renewal,
   sessionKey,
   type TurnDocument,
   toConversation,
@@ -15,6 +25,7 @@ import {
 } from "./mongo-documents.ts";
 import { openTurn } from "./open-turn.ts";
 import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
+import { forEver, type Retention } from "./retention.ts";
 import { wait } from "./rivals.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
@@ -27,16 +38,19 @@ const ERASED_AT_ONCE = 500;
  */
 export class MongoStore implements ConversationStore {
   readonly #db: MongoDatabase;
+  readonly #retention: Retention;
 
-  constructor(options: { client: MongoClient; database: string }) {
+  /** @param options `retention` absent: everything is kept for ever */
+  constructor(options: { client: MongoClient; database: string; retention?: Retention }) {
     this.#db = new MongoDatabase(options);
+    this.#retention = options.retention ?? forEver;
   }
 
   async load(id: string, turns: number, signal?: AbortSignal) {
     const [head, newest] = await this.#db.run(
       () =>
         Promise.all([
-          this.#db.conversations.findOne({ _id: id, erasing: { $exists: false } }),
+          this.#db.conversations.findOne({ _id: id, ...this.#active() }),
           this.#newestTurns({ conversation_id: id }, turns),
         ]),
       signal,
@@ -54,7 +68,10 @@ export class MongoStore implements ConversationStore {
     const { signal } = turn;
     await this.#db.checkIndexes(signal);
     for (let lost = 0; ; lost++) {
-      const appended = await this.#db.transact((session) => appendTurn(this.#db, turn, session), signal);
+      const appended = await this.#db.transact(
+        (session) => appendTurn(this.#db, turn, this.#retention, session),
+        signal,
+      );
       if (appended.commit) return { outcome: "begun", turn: openTurn(turn, appended.seq) };
       if (appended.inTheWay === "session") {
         const session = await this.#session(turn.owner, turn.session as SessionMetadata, signal);
@@ -71,6 +88,7 @@ export class MongoStore implements ConversationStore {
   }
 
   async claim(turn: Turn, lease: Lease, now: number, signal?: AbortSignal): Promise<Turn | undefined> {
+    if (turn.createdAt < this.#retention.since) return undefined;
     const claimed = await this.#db.run(
       () =>
         this.#db.turns.findOneAndUpdate(
@@ -94,6 +112,7 @@ export class MongoStore implements ConversationStore {
 
   /** A transaction only when there is a title to set, which is once in a conversation. */
   async complete(turn: Turn, holder: string, reply: Reply, title?: string): Promise<boolean> {
+    if (turn.createdAt < this.#retention.since) return false;
     const { turns, conversations } = this.#db;
     const held: Filter<TurnDocument> = {
       ...turnKey(turn),
@@ -138,7 +157,9 @@ export class MongoStore implements ConversationStore {
   }
 
   async turn(conversationId: string, seq: number): Promise<Turn | undefined> {
-    const found = await this.#db.run(() => this.#db.turns.findOne(turnKey({ conversationId, seq })));
+    const found = await this.#db.run(() =>
+      this.#db.turns.findOne({ ...turnKey({ conversationId, seq }), ...this.#kept() }),
+    );
     return found ? toTurn(found) : undefined;
   }
 
@@ -149,7 +170,9 @@ export class MongoStore implements ConversationStore {
     signal?: AbortSignal,
   ) {
     const found = await this.#session(owner, session, signal);
-    return found && found.active_at >= activeSince ? found.conversation_id : undefined;
+    return found && found.active_at >= Math.max(activeSince, this.#retention.since)
+      ? found.conversation_id
+      : undefined;
   }
 
   async leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void> {
@@ -157,7 +180,9 @@ export class MongoStore implements ConversationStore {
     const nowhere = { conversation_id: newConversationId(now), user_id: session.userId, active_at: now };
     const leave = () =>
       unlessDuplicate(
-        this.#db.sessions.updateOne(sessionKey(owner, session), { $set: nowhere }, { upsert: true }),
+        this.#db.sessions.updateOne(sessionKey(owner, session), renewal(nowhere, this.#retention, now), {
+          upsert: true,
+        }),
       );
     // A rival made the document in the same moment.
     for (let lost = 0; !(await this.#db.run(leave)); lost++) await wait(lost);
@@ -166,15 +191,16 @@ export class MongoStore implements ConversationStore {
   async moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
     await this.#db.checkIndexes();
     const found = await this.#session(owner, from);
-    if (!found) return;
+    const { since } = this.#retention;
+    if (!found || found.active_at < since) return;
     const { conversation_id, user_id, active_at } = found;
+    const moved = { conversation_id, user_id, active_at, ...expiry(this.#retention, active_at) };
+    // What is over there, and only not removed yet, is in nobody's way.
+    const over = { ...sessionKey(owner, to), active_at: { $lt: since } };
+    if (since > 0) await this.#db.run(() => this.#db.sessions.deleteOne(over));
     const move = () =>
       unlessDuplicate(
-        this.#db.sessions.updateOne(
-          sessionKey(owner, to),
-          { $setOnInsert: { conversation_id, user_id, active_at } },
-          { upsert: true },
-        ),
+        this.#db.sessions.updateOne(sessionKey(owner, to), { $setOnInsert: moved }, { upsert: true }),
       );
     // Refused, a rival put the chat somewhere in the same moment.
     await this.#db.run(move);
@@ -188,7 +214,7 @@ export class MongoStore implements ConversationStore {
     const found = await this.#db.run(() =>
       this.#db.conversations
         // The owner is the caller's own, whatever the token says.
-        .find({ owner, erasing: { $exists: false }, ...older }, { projection: { summary: 0 } })
+        .find({ $and: [{ owner, ...this.#active() }, older] }, { projection: { summary: 0 } })
         .sort({ last_activity: -1, _id: -1 })
         .limit(size + 1)
         .toArray(),
@@ -206,7 +232,7 @@ export class MongoStore implements ConversationStore {
     const found = await this.#db.run(
       () =>
         this.#db.turns
-          .find({ conversation_id: conversationId, seq: { $gt: seq } })
+          .find({ conversation_id: conversationId, seq: { $gt: seq }, ...this.#kept() })
           .sort({ seq: 1 })
           .limit(limit + 1)
           .toArray(),
@@ -220,7 +246,7 @@ export class MongoStore implements ConversationStore {
    * all that there will ever be, then the whereabouts of its chats, and the conversation last, so that a crash leaves
    * something to find.
    */
-  async erase(owner: string, id: string, signal?: AbortSignal): Promise<SessionMetadata | undefined | false> {
+  async erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined> {
     const { conversations, turns, sessions } = this.#db;
     const head = await this.#db.run(
       () =>
@@ -231,14 +257,32 @@ export class MongoStore implements ConversationStore {
         ),
       signal,
     );
-    if (!head) return false;
+    if (!head) return undefined;
+    const { session } = head;
+    const [opening, moved] = await this.#db.run(
+      () =>
+        Promise.all([
+          turns.find({ conversation_id: id }, { sort: { seq: 1 }, limit: OPENING_TURNS }).toArray(),
+          sessions.find({ conversation_id: id, owner }).toArray(),
+        ]),
+      signal,
+    );
+    let erased = 0;
     for (let from = 1; from <= head.turn_count; from += ERASED_AT_ONCE) {
       const some = { conversation_id: id, seq: { $gte: from, $lt: from + ERASED_AT_ONCE } };
-      await this.#db.runAgain(() => turns.deleteMany(some), signal);
+      erased += (await this.#db.runAgain(() => turns.deleteMany(some), signal)).deletedCount;
     }
     await this.#db.runAgain(() => sessions.deleteMany({ conversation_id: id, owner }), signal);
     await this.#db.run(() => conversations.deleteOne({ _id: id, owner }), signal);
-    return head.session;
+    const others = moved.filter(({ chat_id }) => chat_id !== session?.chatId);
+    return {
+      turns: erased,
+      chats: [
+        ...(session ? [session] : []),
+        ...others.map(({ platform, user_id, chat_id }) => ({ platform, userId: user_id, chatId: chat_id })),
+      ],
+      opening: opening.map(({ message }) => message),
+    };
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
@@ -249,7 +293,9 @@ export class MongoStore implements ConversationStore {
   async #newestTurns(of: Filter<TurnDocument>, limit: number): Promise<Turn[]> {
     // To MongoDB a limit of 0 is none.
     if (limit === 0) return [];
-    const found = await this.#db.turns.find(of, { sort: { seq: -1 }, limit, singleBatch: true }).toArray();
+    const found = await this.#db.turns
+      .find({ ...of, ...this.#kept() }, { sort: { seq: -1 }, limit, singleBatch: true })
+      .toArray();
     return found.map(toTurn).reverse();
   }
 
@@ -257,10 +303,27 @@ export class MongoStore implements ConversationStore {
     return this.#db.run(() => this.#db.sessions.findOne(sessionKey(owner, session)), signal);
   }
 
+  /** Of turns: that they are not over. */
+  #kept(): Filter<TurnDocument> {
+    const { since } = this.#retention;
+    return since > 0 ? { created_at: { $gte: since } } : {};
+  }
+
+  /** Of conversations: that they are neither over nor being erased. */
+  #active(): Filter<ConversationDocument> {
+    const { since } = this.#retention;
+    return { erasing: { $exists: false }, ...(since > 0 && { last_activity: { $gte: since } }) };
+  }
+
   /** The turn that this owner's turn id has become, if any. */
   async #known({ owner, turnId, lease, signal }: BeginTurn): Promise<Begun | undefined> {
     const found = await this.#db.run(() => this.#db.turns.findOne({ owner, turn_id: turnId }), signal);
     if (!found) return undefined;
+    if (found.created_at < this.#retention.since) {
+      // Over, and only not removed yet: the id is new again.
+      await this.#db.run(() => this.#db.turns.deleteOne({ _id: found._id }), signal);
+      return undefined;
+    }
     // Our own, stored by an attempt whose answer was lost.
     const outcome = found.lease?.holder === lease.holder ? "begun" : "known";
     return { outcome, turn: toTurn(found) };

@@ -13,6 +13,10 @@ export const openTurn = (turn: BeginTurn, seq: number): Turn => ({
   lease: turn.lease,
 });
 
+/** Who said it, in a group one of many: stored beside the turn, for it goes when they want to be forgotten. */
+export const speakerOf = ({ session }: BeginTurn) =>
+  session && { platform: session.platform, user_id: session.userId };
+
 export const sessionOf = ({ platform, userId, chatId }: SessionMetadata): SessionMetadata => ({
   platform,
   userId,

@@ -47,6 +47,13 @@ export class Cache<T> {
     await request.exec().catch(() => undefined);
   }
 
+  async remove(keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return;
+    const request = this.#redis.pipeline();
+    request.del(...keys);
+    await request.exec().catch(() => undefined);
+  }
+
   /**
    * The right to refresh a key, for `leaseMs`, and in the same request what the key holds by now: its last holder may
    * have stored that after the caller's read. Repeating the command (its reply was lost) finds the same holder and
