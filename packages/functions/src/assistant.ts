@@ -1,4 +1,5 @@
 import { Assistant } from "@parley/core/assistant/assistant";
+import { CurrentPrompts } from "@parley/core/assistant/current-prompts";
 import { Models } from "@parley/core/assistant/models";
 import { Summaries } from "@parley/core/assistant/summaries";
 import { Titles } from "@parley/core/assistant/titles";
@@ -36,7 +37,7 @@ async function modelsOf(config: Config): Promise<Models> {
 }
 
 /** The part of the container that answers: the model and its tools. */
-export async function build(config: Config, { redis, titleCache }: Shared) {
+export async function build(config: Config, { redis, titleCache, promptStore }: Shared) {
   const models = await modelsOf(config);
   const { retry: retryPolicy, tools: settings } = config;
   const weather = buildWeather(config, redis);
@@ -54,7 +55,8 @@ export async function build(config: Config, { redis, titleCache }: Shared) {
     telemetry,
   });
   const { maxContextTokens } = config;
-  const assistant = new Assistant({ models, tools: runner, maxContextTokens, telemetry });
+  const prompts = new CurrentPrompts({ store: promptStore, clock, telemetry });
+  const assistant = new Assistant({ models, prompts, tools: runner, maxContextTokens, telemetry });
   const room = (platform: string) => assistant.room(platform);
   return {
     assistant,

@@ -25,7 +25,7 @@ export type Container = {
 export type AnsweringContainer = Container & { conversations: Conversations };
 
 /** What the answering part has in common with the rest. */
-export type Shared = { redis: FastRedis; titleCache: TitleCache };
+export type Shared = { redis: FastRedis; titleCache: TitleCache; promptStore: Storage["prompts"] };
 
 type Answerer = Awaited<ReturnType<typeof build>>;
 
@@ -37,7 +37,7 @@ export function compose(answerer: (config: Config, shared: Shared) => Promise<An
   const storage = openStorage(config.store, retention);
   const titleCache = new TitleCache({ redis, model, ttlMs: retention.endOf(0), clock });
   const { store } = storage;
-  const answers = once(() => answerer(config, { redis, titleCache }));
+  const answers = once(() => answerer(config, { redis, titleCache, promptStore: storage.prompts }));
   const conversations = new Conversations({
     store,
     sessions: new Sessions({ redis, store, ttlMs: config.sessionTtlMs, clock }),

@@ -12,5 +12,13 @@ export function openDynamoStorage({ table }: { table: string }, retention: Reten
       const { DynamoOutbox } = await import("@parley/core/telegram/dynamo-outbox");
       return new DynamoOutbox({ client, table, clock });
     },
+    async tombstones() {
+      const { DynamoTombstones } = await import("@parley/core/telegram/dynamo-tombstones");
+      return new DynamoTombstones({ client, table });
+    },
+    async prompts() {
+      const { DynamoPromptStore } = await import("@parley/core/assistant/dynamo-prompt-store");
+      return new DynamoPromptStore({ client, table });
+    },
   };
 }

@@ -15,5 +15,13 @@ export function openMongoStorage(
       const { MongoOutbox } = await import("@parley/core/telegram/mongo-outbox");
       return new MongoOutbox({ client, database, clock });
     },
+    async tombstones() {
+      const { MongoTombstones } = await import("@parley/core/telegram/mongo-tombstones");
+      return new MongoTombstones({ client, database });
+    },
+    async prompts() {
+      const { MongoPromptStore } = await import("@parley/core/assistant/mongo-prompt-store");
+      return new MongoPromptStore({ client, database });
+    },
   };
 }

@@ -56,6 +56,9 @@ function traced<T>(name: string, work: () => Promise<T>): Promise<T> {
 }
 
 function annotate(annotations: Annotations): void {
+  const { prompt } = annotations;
+  // On the log lines of the turn too, from here on.
+  if (prompt !== undefined) logger.appendKeys({ prompt_version: prompt });
   if (!tracer?.isTraceSampled()) return;
   for (const [key, value] of Object.entries(annotations)) tracer.putAnnotation(key, value);
 }

@@ -13,6 +13,7 @@ import {
   unweighed,
   weighTurn,
 } from "./context-window.ts";
+import type { CurrentPrompts } from "./current-prompts.ts";
 import type { Ask, Asked, Models } from "./models.ts";
 import { promptFor } from "./prompts.ts";
 import type { ToolRunner } from "./tool-runner.ts";
@@ -60,17 +61,21 @@ export type Answer = {
 /** Answers one message: model, tools in parallel, model again, until the answer is words. */
 export class Assistant {
   readonly #models: Pick<Models, "open">;
+  readonly #prompts: Pick<CurrentPrompts, "promptFor" | "known"> | undefined;
   readonly #tools: Pick<ToolRunner, "definitions" | "run">;
   readonly #maxContextTokens: number;
   readonly #telemetry: Telemetry;
 
   constructor(options: {
     models: Pick<Models, "open">;
+    /** Absent: the built-in ones. */
+    prompts?: Pick<CurrentPrompts, "promptFor" | "known">;
     tools: Pick<ToolRunner, "definitions" | "run">;
     maxContextTokens: number;
     telemetry: Telemetry;
   }) {
     this.#models = options.models;
+    this.#prompts = options.prompts;
     this.#tools = options.tools;
     this.#maxContextTokens = options.maxContextTokens;
     this.#telemetry = options.telemetry;
@@ -78,13 +83,14 @@ export class Assistant {
 
   /** Tokens that a window has for what was said: all but the instructions and the tools. */
   room(platform: string): number {
-    return this.#maxContextTokens - this.#fixed(promptFor(platform).text);
+    return this.#maxContextTokens - this.#fixed((this.#prompts?.known(platform) ?? promptFor(platform)).text);
   }
 
   /** @throws AppError when there is no answer: deadline_exceeded, unavailable, resource_exhausted, failed_precondition */
   async reply(question: Question): Promise<Answer> {
     const { platform, history, summary, message, context, deadline, ...hashes } = question;
-    const prompt = promptFor(platform);
+    const prompt = (await this.#prompts?.promptFor(platform)) ?? promptFor(platform);
+    this.#telemetry.annotate({ prompt: prompt.version });
     const ask = this.#models.open(deadline);
     const rounds: Round[] = [];
     const steps: Step[] = [];

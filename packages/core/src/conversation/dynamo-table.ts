@@ -16,6 +16,8 @@ export const TTL_ATTRIBUTE = "expires_at";
  * | `KEY#{owner}#{turn_id}`                 | `KEY`                | which turn a turn id became              |
  * | `SESSION#{owner}#{platform}#{chat_id}`  | `SESSION`            | the conversation that a chat is in       |
  * | `OUTBOX#telegram:{bot}:{update_id}`     | `OUTBOX`             | an answer on its way, until `expires_at` |
+ * | `FORGOTTEN#{digest of a user}`          | `FORGOTTEN`          | when the user was erased, until `expires_at` |
+ * | `PROMPTS`                               | `PROMPTS`            | the model's instructions in place of the built-in ones |
  *
  * `TURN#HEAD` sorts after every turn: one descending query reads the head and then the newest turns. Turn ids belong to
  * an owner and not to a conversation, for a repetition may come when its chat has moved to another conversation. The

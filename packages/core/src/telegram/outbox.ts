@@ -7,7 +7,14 @@ import type { Place } from "./update.ts";
  */
 export type PartState = "pending" | "sending" | "sent" | "uncertain" | "dropped";
 export type OutboxPart = RenderedPart & { state: PartState };
-export type OutboxEntry = { id: string; place: Place; replyTo?: number | undefined; parts: OutboxPart[] };
+export type OutboxEntry = {
+  id: string;
+  place: Place;
+  /** Whose message it answers. */
+  userId?: string | undefined;
+  replyTo?: number | undefined;
+  parts: OutboxPart[];
+};
 
 /** Telegram delivers an update again for 24 hours; twice that, in seconds. */
 export const OUTBOX_KEPT_S = 48 * 3_600;

@@ -15,6 +15,7 @@ import type { Outbox, OutboxEntry } from "./outbox.ts";
 import { plainParts, type RenderedPart, renderMarkdown } from "./render/index.ts";
 import { type Plan, planFor } from "./routing.ts";
 import { texts } from "./texts.ts";
+import type { Tombstones } from "./tombstones.ts";
 import { type Place, placeKey, placeOf } from "./update.ts";
 
 /** After so many receives without an answer the user is told, and the message goes to the dead-letter queue. */
@@ -39,6 +40,7 @@ export type WorkerOptions = {
   api: Pick<TelegramClient, "send" | "typing" | "raw">;
   conversations: Pick<Conversations, "converse" | "session" | "startOver" | "moveSession">;
   outbox: Outbox;
+  tombstones: Pick<Tombstones, "get">;
   chats: ChatState;
   clock: Clock;
   telemetry: Telemetry;
@@ -69,7 +71,14 @@ export class TelegramWorker {
     const place = placeOf(message);
     const id = `telegram:${this.#options.bot.name}:${update.update_id}`;
     // Of an earlier attempt: its words stand, whatever the model would say now.
-    const standing = await this.#options.outbox.get(id);
+    const [standing, wasErased] = await Promise.all([
+      this.#options.outbox.get(id),
+      this.#wasErasedSince(message),
+    ]);
+    if (wasErased) {
+      this.#options.telemetry.warn("an update from before its sender was erased was dropped", {});
+      return;
+    }
     if (standing) return this.#deliver(standing, false, place, deadline);
     const exhausted = receives > MAX_ATTEMPTS;
     if (exhausted && (await this.#options.chats.isStopped(place, update.update_id))) return;
@@ -82,7 +91,13 @@ export class TelegramWorker {
       if (given && given.length > 0) {
         const replyTo = message.chat.type === "private" ? undefined : message.message_id;
         const parts = given.map((part) => ({ ...part, state: "pending" as const }));
-        const { entry, created } = await this.#options.outbox.open({ id, place, replyTo, parts });
+        const { entry, created } = await this.#options.outbox.open({
+          id,
+          place,
+          userId: userIdOf(message.from),
+          replyTo,
+          parts,
+        });
         await this.#deliver(entry, created, place, deadline);
       }
     } finally {
@@ -177,6 +192,10 @@ export class TelegramWorker {
       return await partsOf(reply.text);
     } catch (error) {
       if (stop.signal.aborted) return undefined;
+      // Its conversation went while it was answered.
+      if (isAppError(error) && error.code === "not_found" && (await this.#wasErasedSince(message))) {
+        return undefined;
+      }
       if (!isAppError(error) || !isFinal(error)) throw error;
       telemetry.warn("a message was answered with a sentence about a failure", { error });
       return plainParts(sentenceFor(error));
@@ -218,6 +237,13 @@ export class TelegramWorker {
     ].join("\n");
   }
 
+  /** Whether the sender was erased after saying this: it has no business in the store again. */
+  async #wasErasedSince(message: Message): Promise<boolean> {
+    const at = await this.#options.tombstones.get(PLATFORM, userIdOf(message.from));
+    // Telegram tells whole seconds: of one that both fall in, erased.
+    return at !== undefined && (message.edit_date ?? message.date) * 1_000 <= at;
+  }
+
   #migrate(place: Place, to: number): Promise<void> {
     const from = { platform: PLATFORM, chatId: placeKey(place), userId: "" };
     const target = { ...from, chatId: placeKey({ ...place, chat: to }) };
@@ -235,10 +261,12 @@ async function partsOf(reply: string): Promise<RenderedPart[]> {
 
 const PLATFORM = "telegram";
 
+const userIdOf = (from: Message["from"]) => String(from?.id ?? "");
+
 const sessionOf = ({ from }: Message, place: Place): SessionMetadata => ({
   platform: PLATFORM,
   chatId: placeKey(place),
-  userId: String(from?.id ?? ""),
+  userId: userIdOf(from),
 });
 
 /** In a group the model has to know who speaks; the mention of the bot itself says nothing. */

@@ -21,11 +21,13 @@ async function build(name: string): Promise<TelegramWorker> {
   const { bots, apiRoot } = config.telegramBots;
   const bot = bots.find((one) => one.name === name);
   if (!bot) throw new Error(`the bot ${name} is not in TELEGRAM_BOTS`);
+  const [outbox, tombstones] = await Promise.all([dependencies.outbox(), dependencies.tombstones()]);
   return new TelegramWorker({
     bot,
     api: new TelegramClient(bot, apiRoot),
     conversations,
-    outbox: await dependencies.outbox(),
+    outbox,
+    tombstones,
     chats: new ChatState({ redis: dependencies.redis, bot: name }),
     clock,
     telemetry,
