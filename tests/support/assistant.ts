@@ -1,4 +1,5 @@
 import { Assistant, type Question } from "@parley/core/assistant/assistant";
+import type { CurrentPrompts } from "@parley/core/assistant/current-prompts";
 import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { OpenAIResponses } from "@parley/core/assistant/openai-responses";
@@ -20,6 +21,7 @@ export type AssistantSetup = {
   fallbackName?: string;
   baseUrl?: string;
   reasoningEffort?: string;
+  prompts?: CurrentPrompts;
 };
 
 /** An assistant with tools of the test's own on the simulated model. */
@@ -48,6 +50,8 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
   });
   const assistant = new Assistant({
     models,
+
+    ...(setup.prompts && { prompts: setup.prompts }),
     tools: runner,
     maxContextTokens: setup.maxContextTokens ?? 4_000,
     telemetry,

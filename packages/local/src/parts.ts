@@ -87,7 +87,8 @@ async function holidays(settings: Settings): Promise<Part> {
   };
 }
 
-async function redis(settings: Settings): Promise<Part> {
+/** The Redis that the settings name, else one of our own. */
+export async function redis(settings: Settings): Promise<Part> {
   const url = settings["UPSTASH_REDIS_REST_URL"];
   if (url !== undefined) {
     if (settings["UPSTASH_REDIS_REST_TOKEN"] === undefined) {

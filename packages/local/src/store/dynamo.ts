@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import { TTL_ATTRIBUTE, tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { ensureTable, ensureTimeToLive } from "../dynamodb/ensure-table.ts";
 import { startDynamo } from "../dynamodb/server.ts";
@@ -24,6 +24,7 @@ export async function openDynamo(
       env: { AWS_REGION: region },
       isMadeAtStart: false,
       migrate: (told) => migrate(new DynamoDBClient({ region }), table, told),
+      tools: async () => (await import("./tools.ts")).dynamoTools({ region }, table),
       close: async () => {},
     };
   }
@@ -38,13 +39,14 @@ export async function openDynamo(
       ...LOCAL_CREDENTIALS,
     },
     isMadeAtStart: true,
-    migrate: (told) => migrate(localClient(url, region), name, told),
+    migrate: (told) => migrate(new DynamoDBClient(localConfig(url, region)), name, told),
+    tools: async () => (await import("./tools.ts")).dynamoTools(localConfig(url, region), name),
   };
 }
 
-function localClient(endpoint: string, region: string): DynamoDBClient {
+function localConfig(endpoint: string, region: string): DynamoDBClientConfig {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = LOCAL_CREDENTIALS;
-  return new DynamoDBClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
+  return { endpoint, region, credentials: { accessKeyId, secretAccessKey } };
 }
 
 async function migrate(client: DynamoDBClient, table: string, told: (line: string) => void = () => {}) {

@@ -45,6 +45,7 @@ function connect(settings: Settings): Omit<OpenedStore, "close"> {
       ...LOCAL_CREDENTIALS,
     },
     isMadeAtStart: true,
+    tools: async () => (await import("./tools.ts")).mongoTools(createMongoClient(uri), database),
     async migrate(told = () => {}) {
       const client = createMongoClient(uri);
       try {

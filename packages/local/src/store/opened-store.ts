@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import type { Settings } from "../env.ts";
 import type { Part } from "../part.ts";
+import type { StoreTools } from "./tools.ts";
 
 /** A store that can be reached: what the functions have to be told of it, and how to make its table or indexes. */
 export type OpenedStore = Required<Part> & {
@@ -8,6 +9,8 @@ export type OpenedStore = Required<Part> & {
   isMadeAtStart: boolean;
   /** Makes what is missing. `told` hears of each step. */
   migrate(told?: (line: string) => void): Promise<void>;
+  /** With connections of their own. */
+  tools(): Promise<StoreTools>;
 };
 
 /** What AWS's SDK needs for servers on this machine: any will do, and a real account's have no business there. */

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { enginesOf, type ToolsUnderTest } from "../support/side-stores.ts";
+
+const PROMPTS = { pk: "PROMPTS", collection: "prompts", id: "prompts" };
+const user = { platform: "telegram", userId: "123" };
+
+describe.each(await enginesOf("the contract of prompts and tombstones"))("%s", (_name, open) => {
+  let under: ToolsUnderTest;
+  beforeAll(async () => {
+    under = await open();
+  });
+  afterAll(() => under?.close());
+
+  test("prompts are none, then as they were written last, then none again", async () => {
+    const { prompts } = under;
+    expect(await prompts.read()).toBeUndefined();
+    await prompts.reset();
+    const json = `{"version":"1","default":"${"\\u0000 € 🧭 ".repeat(1_000)}"}\n`;
+    await prompts.write("first");
+    await prompts.write(json);
+    expect(await prompts.read()).toBe(json);
+    expect(await prompts.read(AbortSignal.timeout(5_000))).toBe(json);
+    await prompts.reset();
+    expect(await prompts.read()).toBeUndefined();
+  });
+
+  test("prompts that a hand has put there in another form are broken, and not absent", async () => {
+    for (const fields of [{ json: 1 }, { json: null }, { text: "x" }, { json: { version: "1" } }]) {
+      await under.putByHand(PROMPTS, fields);
+      expect(await under.prompts.read()).toBe("");
+    }
+    await under.prompts.reset();
+  });
+
+  test("prompts are not waited for when there is no time left", async () => {
+    await expect(under.prompts.read(AbortSignal.abort())).rejects.toThrow();
+  });
+
+  test("a tombstone tells when, the last one counts, and another user has none", async () => {
+    const { tombstones } = under;
+    expect(await tombstones.get("telegram", "123")).toBeUndefined();
+    await tombstones.set("telegram", "123", 1_000);
+    await tombstones.set("telegram", "123", 2_000);
+    expect(await tombstones.get("telegram", "123")).toBe(2_000);
+    for (const [platform, id] of [
+      ["telegram", "1234"],
+      ["telegram", ""],
+      ["cli", "123"],
+      ["telegram1", "23"],
+    ] as const) {
+      expect(await tombstones.get(platform, id)).toBeUndefined();
+    }
+  });
+
+  test("a tombstone holds no id, and goes by itself after 29 days, when no queue can hold anything older", async () => {
+    const { tombstoneId } = await import("@parley/core/telegram/tombstones");
+    const at = Date.UTC(2026, 10, 22);
+    await under.tombstones.set(user.platform, user.userId, at);
+    const id = tombstoneId(user.platform, user.userId);
+    const row = await under.rowBy({ pk: `FORGOTTEN#${id}`, collection: "forgotten", id });
+    const expires = row?.["expires_at"];
+    const ends = expires instanceof Date ? expires.getTime() : Number(expires) * 1_000;
+    expect(ends).toBe(at + 29 * 86_400_000);
+    expect(JSON.stringify(Object.keys(row ?? {}).toSorted())).not.toContain("user");
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
