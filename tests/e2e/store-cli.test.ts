@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createMongoClient } from "@parley/core/conversation/mongo-client";
 import { mongoIndexes } from "@parley/core/conversation/mongo-schema";
 import { startDynamo } from "@parley/local/dynamodb/server";
@@ -106,12 +108,86 @@ describe("migrate", () => {
   });
 });
 
+describe("forget", () => {
+  const user = ["--platform", "telegram", "--user", "123"];
+
+  test("of a store that has nothing of the user says so, twice as once", async () => {
+    const data = await temporaryFolder();
+    for (const STORE of ["dynamodb", "mongodb"]) {
+      for (let twice = 0; twice < 2; twice++) {
+        expect(await run(["forget", ...user], { STORE }, data)).toMatchObject({
+          code: 0,
+          stdout: expect.stringMatching(/^ {2}conversations +0$.*^ {2}keys in Redis +not looked at$/ms),
+          stderr: "",
+        });
+      }
+    }
+  });
+
+  test("on a real store wants to know its Redis, and what cannot be done is one line", async () => {
+    const dynamo = await startDynamo();
+    closing.push(() => dynamo.close());
+    const env = { AWS_ENDPOINT_URL_DYNAMODB: dynamo.url };
+    await run(["migrate"], env);
+    const failures: [args: string[], own: Record<string, string>, line: RegExp][] = [
+      [[], {}, /^store: UPSTASH_REDIS_REST_URL is not set: .* --without-redis\n$/],
+      [[], { UPSTASH_REDIS_REST_URL: "http://127.0.0.1:1" }, /^store: .*UPSTASH_REDIS_REST_TOKEN is not\n$/],
+      [["--without-redis", "--from", "nowhere"], {}, /^store: --from is not a position/],
+      [["--without-redis"], { CONVERSATIONS_TABLE: "none" }, /^store: .+\n$/],
+    ];
+    for (const [args, own, line] of failures) {
+      const ended = await run(["forget", ...user, ...args], { ...env, ...own });
+      expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(line) });
+    }
+    expect(await run(["forget", ...user, "--without-redis", "--dry-run"], env)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/would be erased of user 123 on telegram:.*nothing was changed\n$/s),
+    });
+  });
+});
+
+describe("prompt", () => {
+  test.each(["dynamodb", "mongodb"])("shows, sets and resets, on %s", async (STORE) => {
+    const data = await temporaryFolder();
+    const prompt = (...args: string[]) => run(["prompt", ...args], { STORE }, data);
+    const shown = await prompt("show");
+    expect(shown).toMatchObject({ code: 0, stderr: expect.stringContaining("built-in ones are in force") });
+    expect(JSON.parse(shown.stdout)).toMatchObject({
+      platforms: { telegram: expect.stringContaining("Telegram") },
+    });
+
+    const file = join(data, "prompts.json");
+    const json = JSON.stringify({ version: "2", platforms: { telegram: "Be brief." } });
+    await writeFile(file, json);
+    expect(await prompt("set", file)).toEqual(done("prompts 2 for telegram: in force within five minutes"));
+    expect(await prompt("show")).toEqual(done(json));
+
+    await writeFile(file, `{"version":"2 and more","default":"hunter2"}`);
+    const refused = await prompt("set", file);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^store: the prompts cannot be used: version: \w+\n$/),
+    });
+    expect(await prompt("show")).toEqual(done(json));
+    expect(await prompt("reset")).toMatchObject({ code: 0 });
+    expect((await prompt("show")).stderr).toContain("built-in ones are in force");
+  });
+});
+
 test("wrong usage is one line and where to read more; --help tells it", async () => {
   const lines: [line: string, ...args: string[]][] = [
     ["a command is missing"],
     ["there is no command sing", "sing"],
     ["there is no command toString", "toString"],
     ["this is too much: please", "migrate", "please"],
+    ["--platform is for forget", "migrate", "--platform", "telegram"],
+    ["forget needs --platform", "forget", "--user", "123"],
+    ["forget needs --user", "forget", "--platform", "telegram", "--user", ""],
+    ["this is too much: 123", "forget", "123", "--platform", "telegram", "--user", "123"],
+    ["prompt needs show, set or reset", "prompt"],
+    ["prompt needs show, set or reset", "prompt", "sing"],
+    ["prompt set needs a file, or - for standard input", "prompt", "set"],
+    ["this is too much: now", "prompt", "reset", "now"],
   ];
   const ended = await Promise.all(lines.map(([, ...args]) => run(args)));
   expect(ended).toEqual(
@@ -127,7 +203,7 @@ test("wrong usage is one line and where to read more; --help tells it", async ()
   });
   expect(await run(["--help"])).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/^ {2}migrate /m),
+    stdout: expect.stringMatching(/^ {2}migrate .*^ {2}forget .*^ {2}prompt show /ms),
     stderr: "",
   });
 });

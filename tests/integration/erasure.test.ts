@@ -87,6 +87,34 @@ describe("DELETE", () => {
     await expectGone(conversation);
   });
 
+  test("leaves of rows and keys what there was before, of a conversation that everything was done with", async () => {
+    const everything = async () => {
+      const keys = (await edge.redis.result("KEYS", "*")) as string[];
+      const rows = (await edge.rows()).map((row) => JSON.stringify(row));
+      return [...rows, ...keys.filter((key) => !key.startsWith("ratelimit:"))].sort();
+    };
+    const before = await everything();
+    const session = newSession();
+    const message = `A title for ${session.chat_id}`;
+    const { json } = await call(converse, { message, session, idempotencyKey: keyOf(session) });
+    const conversation = String(json["conversation_id"]);
+    await call(next, { message: "Hello", conversation });
+    const to = newSession();
+    const [chat, moved] = [session, to].map(({ platform, user_id, chat_id }) => ({
+      platform,
+      userId: user_id,
+      chatId: chat_id,
+    }));
+    if (chat && moved) await edge.store.moveSession(ada.id, chat, moved);
+    await call(converse, { message: "Hello", session: to });
+    const full = await everything();
+    // The conversation, two chats in store and Redis, three turns, and the title.
+    expect(full).toHaveLength(before.length + 1 + 4 + 3 * edge.storeEngine.rowsPerTurn + 1);
+    expect(full.filter((key) => key.startsWith("title:"))).not.toEqual([]);
+    expect((await call(erase, { conversation })).status).toBe(204);
+    expect(await everything()).toEqual(before);
+  });
+
   test("the chat begins anew, and keys that were known are new", async () => {
     const session = newSession();
     const conversation = await conversationIn(session);

@@ -4,18 +4,19 @@ import { startOpenMeteo } from "@parley/local/simulators/open-meteo";
 import { startWeather } from "@parley/local/simulators/weather";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
-import { type StoreOptions, startStoreEngine } from "../support/store-engine.ts";
+import { type StoreKind, type StoreOptions, startStoreEngine } from "../support/store-engine.ts";
 
 export type EnginesOptions = {
   redis?: Parameters<typeof startRedisBackend>[0];
   model?: Parameters<typeof startModel>[0];
   store?: StoreOptions;
+  storeKind?: StoreKind;
 };
 
 /** The local engines in memory, their counters at hand, and the environment that leads the functions to them. */
 export async function startEngines(options: EnginesOptions = {}) {
   const [storeEngine, backend, model, weather, openMeteo, calendar] = await Promise.all([
-    startStoreEngine(undefined, options.store),
+    startStoreEngine(options.storeKind, options.store),
     startRedisBackend(options.redis),
     startModel(options.model),
     startWeather(),

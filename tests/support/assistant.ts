@@ -50,7 +50,6 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
   });
   const assistant = new Assistant({
     models,
-
     ...(setup.prompts && { prompts: setup.prompts }),
     tools: runner,
     maxContextTokens: setup.maxContextTokens ?? 4_000,

@@ -96,7 +96,7 @@ function summary({ platform, userId }: User, done: Forgotten, dryRun: boolean): 
   ];
   return [
     `${dryRun ? "would be erased" : "erased"} of user ${userId} on ${platform}:`,
-    ...counts.map(([name, count]) => `  ${name.padEnd(20)} ${count}`),
+    ...counts.map(([name, count]) => `  ${name.padEnd(22)} ${count}`),
     dryRun
       ? "nothing was changed"
       : `what they said before and still waits in a queue is dropped, for ${TOMBSTONE_KEPT_S / 86_400} days`,
