@@ -1,5 +1,12 @@
+import { systemClock } from "@parley/core/clock";
+import type { ConversationStore } from "@parley/core/conversation/conversation-store";
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
+import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
+import { MongoStore } from "@parley/core/conversation/mongo-store";
+import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
+import { MongoOutbox } from "@parley/core/telegram/mongo-outbox";
+import type { Outbox } from "@parley/core/telegram/outbox";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
 import { startMongo } from "@parley/local/mongodb/server";
@@ -10,6 +17,8 @@ import { mongoDatabase, realMongo, tellSkipped } from "./mongodb.ts";
 const TABLE = "parley";
 
 export type ToolsUnderTest = StoreTools & {
+  store: ConversationStore;
+  outbox: Outbox;
   /** Puts a row there as a hand would, past the store. */
   putByHand(key: { pk: string; collection: string; id: string }, fields: object): Promise<void>;
   rowBy(key: { pk: string; collection: string; id: string }): Promise<Record<string, unknown> | undefined>;
@@ -28,6 +37,8 @@ async function dynamo(engine: { url: string; close(): Promise<void> }): Promise<
   const keyOf = (pk: string) => ({ pk, sk: pk.replace(/#.*/, "") });
   return {
     ...tools,
+    store: new DynamoStore({ client, table: TABLE }),
+    outbox: new DynamoOutbox({ client, table: TABLE, clock: systemClock }),
     async putByHand({ pk }, fields) {
       await client.send(new PutCommand({ TableName: TABLE, Item: { ...keyOf(pk), ...fields } }));
     },
@@ -45,6 +56,8 @@ async function mongo(engine: { url: string; close(): Promise<void> }): Promise<T
   const collection = (name: string) => db.collection<{ _id: string }>(name);
   return {
     ...(await mongoTools(client(), database)),
+    store: new MongoStore({ client: client(), database }),
+    outbox: new MongoOutbox({ client: client(), database, clock: systemClock }),
     async putByHand({ collection: name, id }, fields) {
       await collection(name).replaceOne({ _id: id }, fields, { upsert: true });
     },

@@ -18,6 +18,8 @@ const GROUPS: Record<string, { read: (config: Config) => unknown; required: obje
   authMode: { read: (config) => config.authMode, required: {} },
   store: { read: (config) => config.store, required: {} },
   redis: { read: (config) => config.redis, required: REDIS },
+  retentionDays: { read: (config) => config.retentionDays, required: {} },
+  modelName: { read: (config) => config.modelName, required: {} },
   sessionTtlMs: { read: (config) => config.sessionTtlMs, required: {} },
   model: { read: (config) => config.model, required: MODEL },
   maxContextTokens: { read: (config) => config.maxContextTokens, required: {} },
@@ -28,6 +30,7 @@ const GROUPS: Record<string, { read: (config: Config) => unknown; required: obje
 
 const NUMBERS = [
   ["redis", "REDIS_TIMEOUT_MS"],
+  ["retentionDays", "RETENTION_DAYS"],
   ["sessionTtlMs", "SESSION_TTL_MINUTES"],
   ["model", "OPENAI_TIMEOUT_MS"],
   ["maxContextTokens", "MAX_CONTEXT_TOKENS"],
@@ -167,6 +170,12 @@ test("each setting reaches its place", () => {
     baseMs: 10,
     capMs: 20,
   });
+  expect(read("retentionDays", {})).toBeUndefined();
+  expect(read("retentionDays", { RETENTION_DAYS: "30" })).toBe(30);
+  for (const days of ["0", "36501", "1.5"]) {
+    expect(failure("retentionDays", { RETENTION_DAYS: days }).message).toContain("RETENTION_DAYS");
+  }
+  expect(read("modelName", {})).toBe("gpt-5.4-mini");
   expect(read("sessionTtlMs", { SESSION_TTL_MINUTES: "5" })).toBe(300_000);
   expect(read("maxContextTokens", { MAX_CONTEXT_TOKENS: "128000" })).toBe(128_000);
   expect(read("store", { STORE: "dynamodb", CONVERSATIONS_TABLE: "other" })).toEqual({
