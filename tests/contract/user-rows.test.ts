@@ -65,6 +65,8 @@ describe.each(await enginesOf("the contract of a user's rows"))("a user's rows: 
   });
 
   test("are erased one by one, once", async () => {
+    const summary = { text: "Ada said something", upToSeq: 3, tokens: 5 };
+    expect(await under.store.summarise(others.id, summary)).toBe(true);
     for (const row of await all()) {
       if (row.kind === "conversation") continue;
       expect({ row, erased: await under.rows.erase(row) }).toEqual({ row, erased: true });
@@ -76,6 +78,7 @@ describe.each(await enginesOf("the contract of a user's rows"))("a user's rows: 
     expect(await under.rows.eraseConversation(left.owner, left.id)).toMatchObject({ turns: 0 });
     expect(await all()).toEqual([]);
     // A turn less in somebody else's conversation, whose numbers go on.
+    expect((await under.store.load(others.id, 0))?.conversation.summary).toBeUndefined();
     expect((await under.store.load(others.id, 9))?.turns.map(({ seq }) => seq)).toEqual([1, 2, 4]);
     expect(await begin(under.store, { conversationId: others.id, turnCount: 4 })).toMatchObject({ seq: 5 });
   });

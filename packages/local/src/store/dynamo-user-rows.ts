@@ -4,6 +4,7 @@ import {
   GetCommand,
   ScanCommand,
   type ScanCommandOutput,
+  UpdateCommand,
 } from "@aws-sdk/lib-dynamodb";
 import type { Erased } from "@parley/core/conversation/conversation-store";
 import * as items from "@parley/core/conversation/dynamo-items";
@@ -69,8 +70,25 @@ export class DynamoUserRows implements UserRows {
       new GetCommand({ TableName: this.#table, Key, ConsistentRead: true }),
     );
     // Without a head it is a rest of what is over, and its turn id goes when it does, by itself.
-    if (head) await this.#delete(items.turnIdKey(head["owner"] as string, row.turnId));
+    if (head) {
+      await this.#dropSummary(row.conversationId, row.seq);
+      await this.#delete(items.turnIdKey(head["owner"] as string, row.turnId));
+    }
     return this.#delete(items.turnKey(row.conversationId, row.seq));
+  }
+
+  /** One that tells of this turn; the next that is needed is made without it. */
+  async #dropSummary(id: string, seq: number): Promise<void> {
+    const command = new UpdateCommand({
+      TableName: this.#table,
+      Key: items.headKey(id),
+      UpdateExpression: "REMOVE summary",
+      ConditionExpression: "summary.upToSeq >= :seq",
+      ExpressionAttributeValues: { ":seq": seq },
+    });
+    await this.#client.send(command).catch((error: unknown) => {
+      if (!(error instanceof Error) || error.name !== "ConditionalCheckFailedException") throw error;
+    });
   }
 
   async #delete(Key: { pk: string; sk: string }): Promise<boolean> {

@@ -57,6 +57,11 @@ export class MongoUserRows implements UserRows {
   }
 
   async erase(row: Exclude<UserRow, { kind: "conversation" }>): Promise<boolean> {
+    if (row.kind === "message") {
+      // One that tells of this turn; the next that is needed is made without it.
+      const told = { _id: row.conversationId, "summary.upToSeq": { $gte: row.seq } };
+      await this.#db.conversations.updateOne(told, { $unset: { summary: "" } });
+    }
     const { deletedCount } = await this.#delete(row);
     return deletedCount > 0;
   }
