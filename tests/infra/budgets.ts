@@ -22,10 +22,10 @@ export const timeBudget = {
   excellent: { startRatio: 2.8, offMicros: 65, onMicros: 310, heapMB: 0.2 },
 };
 
-const answering = { zip: 606, start: 425, traced: 508, total: 895 };
-const reading = { zip: 213, start: 418, traced: 502, total: 614 };
+const answering = { zip: 610, start: 431, traced: 515, total: 908 };
+const reading = { zip: 216, start: 423, traced: 507, total: 620 };
 /** Without Twirp, which has no method for it. */
-const restOnly = { ...reading, zip: 178, total: 506 };
+const restOnly = { ...reading, zip: 182, total: 512 };
 
 /**
  * The limit of each function: a little above what it weighs, so that what makes one heavier is seen at once. Raise it when
@@ -49,7 +49,7 @@ export const budgets: Readonly<
   "delete-conversation": restOnly,
   "export-conversation": restOnly,
   "telegram-webhook": { zip: 154, start: 256, traced: 340, total: 430 },
-  health: { zip: 175, start: 89, traced: 173, total: 495 },
+  health: { zip: 178, start: 89, traced: 173, total: 499 },
   docs: {
     zip: 650,
     start: 128,
@@ -59,10 +59,10 @@ export const budgets: Readonly<
   },
   fallback: { zip: 63, start: 86, traced: 170, total: 170 },
   "telegram-worker": {
-    zip: 652,
-    start: 548,
-    traced: 632,
-    total: 1_030,
+    zip: 656,
+    start: 555,
+    traced: 640,
+    total: 1_042,
     beyond: {
       zip: "what answers, the holidays of the world with it, Telegram's client, and the parser of Markdown",
       start: "Telegram's client; nobody waits for its start but a queue",
