@@ -118,8 +118,6 @@ async function filesOf(folder: string): Promise<Files> {
     platform: "node",
     splitting: true,
     outdir: "unused",
-    // Beside the code and not of it: its weight is the archive's, which names the reason.
-    external: ["./date-holidays.cjs"],
     write: false,
     metafile: true,
     logLevel: "error",
