@@ -9,8 +9,8 @@ const SLOW = "tests/**/*.slow.test.ts";
 /** What a user of the service meets, whatever keeps the conversations. */
 const ON_ANY_STORE = [
   "e2e/{start,dev,twirp-client,log-content,ownership.slow,telegram-chat.slow}",
-  "integration/{session,session-moves,idempotency,export,erasure,titles,health,early-timeout}",
-  "integration/{summaries,turn-faults,turn-rivals.slow,turn-without-redis}",
+  "integration/{session,session-moves,idempotency,export,erasure,titles,health,early-timeout.slow}",
+  "integration/{summaries.slow,turn-faults,turn-rivals.slow,turn-without-redis.slow}",
   "integration/{telegram-worker,telegram-groups,telegram-without-redis,telegram-drill.slow}",
 ].map((files) => `tests/${files}.test.ts`);
 
@@ -26,7 +26,7 @@ export default defineConfig({
         extends: true,
         test: { name: "main", include: ["tests/**/*.test.ts"], exclude: [SLOW, "tests/infra/**"] },
       },
-      // `npm run test:slow`: 20,000 requests, a browser, ten seconds by the clock, killed processes.
+      // `npm run test:slow`: 20,000 requests, a browser, seconds by the clock, killed processes, every combination of failures.
       { extends: true, test: { name: "slow", include: [SLOW] } },
       // The same tests with conversations in MongoDB; a part of `npm run test:slow`.
       { extends: true, test: { name: "mongodb", include: ON_ANY_STORE, env: { TEST_STORE: "mongodb" } } },

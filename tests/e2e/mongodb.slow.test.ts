@@ -83,7 +83,7 @@ test("a MongoDB that is named is used, and made ready at the start", async () =>
   const stack = await open({ MONGODB_URI: mongo.url, MONGODB_DATABASE: "mine" });
   const what = `MongoDB at ${new URL(mongo.url).host}, database mine`;
   expect(storeOf(stack)).toEqual({ part: "Store", kind: "real", what });
-  expect(mongo.requests().byOperation).toEqual({ createIndexes: 4 });
+  expect(mongo.requests().byOperation).toEqual({ createIndexes: 5 });
   expect((await api(stack, "POST", "/v1/conversations", { message: "Hello" })).status).toBe(201);
   expect(mongo.requests().byOperation).toMatchObject({ insert: 1, commitTransaction: 2 });
 });
