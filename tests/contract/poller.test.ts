@@ -553,7 +553,7 @@ describe("a function in threads", () => {
   ])(
     "that ends with %s leaves its message, and a healthy instance takes it again",
     async (body, reason, why) => {
-      const pool = worker({ timeoutMs: 1_000 });
+      const pool = worker({ timeoutMs: 3_000 });
       const queue = await open();
       await queue.send(body);
       const poller = await poll(queue, (event) => callFunction(pool, event));
