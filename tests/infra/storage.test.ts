@@ -60,7 +60,8 @@ conversationStoreContract("the graph's table", async () => {
   const dynamo = await startDynamo();
   const table = await createGraphTable(production, dynamo.url);
   return {
-    connect: () => new DynamoStore({ client: client(dynamo.url), table }),
+    connect: (retention) =>
+      new DynamoStore({ client: client(dynamo.url), table, ...(retention && { retention }) }),
     close: () => dynamo.close(),
   };
 });
