@@ -1,6 +1,7 @@
 import { type Route, routes } from "../packages/functions/src/api/routes.ts";
 import { extraFiles, SWAGGER_UI_DIR } from "./bundle.ts";
 import { lambda, type Needs } from "./functions.ts";
+import { pascal } from "./names.ts";
 import { redis } from "./redis.ts";
 import { answering, apiKeys, telegramBots, telegramWebhookSecret } from "./secrets.ts";
 import { stageOf } from "./stages.ts";
@@ -51,9 +52,6 @@ export const api = new sst.aws.ApiGatewayV2("Api", {
     },
   },
 });
-
-const pascal = (name: string) =>
-  name.replace(/(^|-)(\w)/g, (_, _dash, letter: string) => letter.toUpperCase());
 
 /** By the name in routes.ts. */
 export const functions = new Map<string, sst.aws.Function>();

@@ -1,6 +1,7 @@
 import { type Alarm, alarms } from "./alarms.ts";
 import { dashboardBody } from "./dashboard.ts";
 import { type Deployment, namespaceOf } from "./metrics.ts";
+import { pascal } from "./names.ts";
 import { DEFAULT_MODEL, priceOf } from "./prices.ts";
 
 export type Observed = {
@@ -66,7 +67,7 @@ export function observe(observed: Observed) {
 
 function alarmOf(alarm: Alarm<$util.Output<string>>, prefix: string, topic: $util.Output<string>) {
   const { name, meaning, queries, threshold, periodS, datapoints, periods } = alarm;
-  return new aws.cloudwatch.MetricAlarm(pascal(name), {
+  return new aws.cloudwatch.MetricAlarm(`Alarm${pascal(name)}`, {
     name: `${prefix}-${name}`,
     alarmDescription: `${meaning} What to do: README.md, runbook, ${name}.`,
     metricQueries: queries.map((query, at) => ({
@@ -94,9 +95,6 @@ function alarmOf(alarm: Alarm<$util.Output<string>>, prefix: string, topic: $uti
     okActions: [topic],
   });
 }
-
-const pascal = (name: string) =>
-  `Alarm${name.replace(/(^|-)(\w)/g, (_, _dash, letter: string) => letter.toUpperCase())}`;
 
 function budgetOf(setting: string | undefined): number | undefined {
   if (!setting) return undefined;

@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { pascal } from "../../infra/names.ts";
 import { ENTRY, functionEntries, sizesOf, startFiles } from "../support/bundle.ts";
 import { archiveOf, unpack } from "../support/sst/archives.ts";
 import { stageGraph } from "../support/sst/stages.ts";
@@ -42,8 +43,6 @@ const ships: Readonly<Record<string, { late: readonly Heavy[]; atStart: readonly
 };
 
 const graph = stageGraph("production");
-const pascal = (name: string) =>
-  name.replace(/(^|-)(\w)/g, (_, _dash, letter: string) => letter.toUpperCase());
 const built = new Map<string, string>();
 beforeAll(async () => {
   for (const name of names) built.set(name, await unpack(graph, pascal(name)));

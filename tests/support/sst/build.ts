@@ -6,7 +6,7 @@ import { type DiffOptions, sstDiff } from "./diff.ts";
  * What `sst diff` of a project's stage built, kept in `folder` for `readGraph`: graph.json, sst-env.d.ts and the functions'
  * archives. @throws with what SST printed when it found something wrong
  */
-export async function buildStage(folder: string, options: DiffOptions & { root: string }): Promise<void> {
+export async function buildStage(folder: string, options: DiffOptions): Promise<void> {
   const { graph, output, ok } = await sstDiff(options);
   if (!ok) throw new Error(`sst diff of ${options.stage} failed:\n${output}`);
   await rm(folder, { recursive: true, force: true });

@@ -207,13 +207,11 @@ export async function startDeployed(
   return {
     graph,
     url: gateway.url,
-    runs,
     model,
     weather,
     openMeteo,
     botApi,
     queue,
-    updates: updates.name,
     dead,
     poller,
     /** What the policies refused. */

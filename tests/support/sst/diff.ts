@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { BOT } from "../bot-api.ts";
 import { KEY } from "../deployment.ts";
 import { startFakeAws } from "./fake-aws.ts";
-import { ROOT, sst } from "./sst.ts";
+import { sst } from "./sst.ts";
 
 /** A resource as the configuration declares it. Types are Pulumi's, such as `aws:sqs/queue:Queue`. */
 export type Resource = { type: string; name: string; inputs: Record<string, unknown> };
@@ -32,8 +32,8 @@ export const SECRETS = {
 };
 
 export type DiffOptions = {
-  /** The project's folder. Default: this repository. */
-  root?: string;
+  /** The project's folder. */
+  root: string;
   stage: string;
   env?: Record<string, string>;
   secrets?: Readonly<Record<string, string>>;
@@ -43,12 +43,7 @@ export type DiffOptions = {
  * The genuine `sst diff` of a stage against a stand-in engine: handlers are bundled, components are evaluated, links and
  * permissions resolved; nothing is compared with what AWS has or would say. One at a time for one project.
  */
-export async function sstDiff({
-  root = ROOT,
-  stage,
-  env = {},
-  secrets = SECRETS,
-}: DiffOptions): Promise<Diff> {
+export async function sstDiff({ root, stage, env = {}, secrets = SECRETS }: DiffOptions): Promise<Diff> {
   const aws = await startFakeAws();
   const folder = await mkdtemp(join(tmpdir(), "parley-diff-"));
   const graphFile = join(folder, "graph.json");
