@@ -15,7 +15,7 @@ import { graph, type Line, text } from "./widgets.ts";
 
 export const turns: Section = (deployment) => {
   const draw = graph(deployment.region);
-  const outcomeColors = { done: COLOR.good, failed: COLOR.bad, stopped: COLOR.calm };
+  const outcomeColors = { done: COLOR.good, failed: COLOR.bad, stopped: COLOR.calm, refused: COLOR.warn };
   const byOutcome = dimensions.outcome.map((outcome): Line => {
     const ids = dimensions.platform.map((platform) => `FILL(${outcome}_${platform}, 0)`);
     return { expression: `SUM([${ids.join(", ")}])`, label: outcome, color: outcomeColors[outcome] };

@@ -35,6 +35,7 @@ export function lambda(name: string, entry: string, needs: Needs = {}): sst.aws.
     permissions: stage.tracing ? [...permissions, mayTrace] : permissions,
     environment: {
       PARLEY_VERSION: deployment.version,
+      ...(deployment.modelPrice && { MODEL_PRICE: deployment.modelPrice }),
       POWERTOOLS_METRICS_NAMESPACE: namespaceOf($app.stage),
       POWERTOOLS_TRACE_ENABLED: String(stage.tracing),
       ...stage.settings,

@@ -1,3 +1,4 @@
+import type { Price } from "../packages/core/src/budget/prices.ts";
 import {
   type DimensionName,
   type Dimensions,
@@ -29,8 +30,6 @@ export type Deployment<Name = string> = {
   /** US dollars for a million tokens; undefined when nobody knows. */
   price: Price | undefined;
 };
-
-export type Price = { input: number; cached: number; output: number };
 
 export type Metric<Name = string> = {
   namespace: string;

@@ -1,8 +1,8 @@
+import { DEFAULT_MODEL, priceOf } from "../packages/core/src/budget/prices.ts";
 import { type Alarm, alarms } from "./alarms.ts";
 import { dashboardBody } from "./dashboard.ts";
 import { type Deployment, namespaceOf } from "./metrics.ts";
 import { pascal } from "./names.ts";
-import { DEFAULT_MODEL, priceOf } from "./prices.ts";
 
 export type Observed = {
   api: sst.aws.ApiGatewayV2;

@@ -164,6 +164,17 @@ export function chatModelSuite(name: string, { create, path, see }: Driver): voi
         expect((await model().respond(asking("A story"))).text).toBe("Once upon a");
       });
 
+      // Chat Completions has two names for the limit, and each is unknown to some models.
+      test.each(["offline-model", "gpt-6-luna"])(
+        "of %s is no longer than the limit that is set",
+        async (name) => {
+          const limited = model({ model: name, maxOutputTokens: 50 });
+          const { text, usage } = await limited.respond(asking("Give me a long answer"));
+          expect(usage.output).toBeLessThanOrEqual(50);
+          expect(text.length).toBeGreaterThan(100);
+        },
+      );
+
       test("can be a refusal, in the model's words", async () => {
         simulator.script([
           { message: { role: "assistant", content: null, refusal: "I can't help with that." } },

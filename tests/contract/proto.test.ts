@@ -51,7 +51,9 @@ const ORIGINAL: Readonly<Record<string, Fields>> = {
 
 /** Ours. Once there, they stay as well. */
 const ADDED: Readonly<Record<string, Fields>> = {
-  ContinueConversationResponse: { conversation_id: "2 string", title: "3 string" },
+  StartConversationResponse: { usage: "4 Usage" },
+  ContinueConversationResponse: { conversation_id: "2 string", title: "3 string", usage: "4 Usage" },
+  Usage: { model: "1 string", input_tokens: "2 int32", cached_tokens: "3 int32", output_tokens: "4 int32" },
   ListConversationsRequest: { page_size: "1 int32", page_token: "2 string" },
   ListConversationsResponse: { next_page_token: "2 string" },
   DescribeConversationRequest: { page_size: "2 int32", page_token: "3 string" },
@@ -80,9 +82,9 @@ describe("the wire contract", () => {
     expect(file.proto).toMatchObject({ package: "acai.chat", syntax: "proto3" });
   });
 
-  test("has the original's messages and no other", () => {
+  test("has the original's messages, ours and no other", () => {
     const names = messages.map(({ typeName }) => localName(typeName));
-    expect(names.sort()).toEqual(Object.keys(ORIGINAL).sort());
+    expect(names.sort()).toEqual([...new Set([...Object.keys(ORIGINAL), ...Object.keys(ADDED)])].sort());
   });
 
   test.each(messages.map((message) => [localName(message.typeName), message] as const))(
@@ -91,7 +93,7 @@ describe("the wire contract", () => {
       const original = ORIGINAL[name] ?? {};
       const added = ADDED[name] ?? {};
       expect(fieldsOf(message)).toEqual({ ...original, ...added });
-      const highest = Math.max(0, ...Object.values(original).map(Number.parseInt));
+      const highest = Math.max(0, ...Object.values(original).map((field) => Number.parseInt(field, 10)));
       for (const field of Object.values(added)) expect(Number.parseInt(field, 10)).toBeGreaterThan(highest);
     },
   );

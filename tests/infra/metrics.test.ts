@@ -1,3 +1,4 @@
+import { DEFAULT_MODEL } from "@parley/core/budget/prices";
 import { type DimensionName, dimensions, type MetricName, metrics, SERVICE } from "@parley/core/metrics";
 import { alarmState } from "@parley/local/cloudwatch/alarms";
 import { queryOf } from "@parley/local/cloudwatch/dashboard";
@@ -7,7 +8,6 @@ import { MetricStore, type Selected } from "@parley/local/cloudwatch/store";
 import { beforeAll, describe, expect, test } from "vitest";
 import { alarms } from "../../infra/alarms.ts";
 import { dashboardBody } from "../../infra/dashboard.ts";
-import { DEFAULT_MODEL } from "../../infra/prices.ts";
 import { DEPLOYMENT } from "../support/deployment-names.ts";
 import { emfProblems } from "../support/emf-schema.ts";
 import { everyPath, FALLBACK_MODEL } from "../support/every-path.ts";

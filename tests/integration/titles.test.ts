@@ -48,7 +48,8 @@ function instance(modelName = "offline-model", fallbackName?: string) {
     cache: new TitleCache({ redis, model: chat.name, ttlMs: undefined, clock }),
     telemetry,
   });
-  const title = (message: string, ms = 10_000) => titles.title(message, new Deadline(ms, { clock }));
+  const title = (message: string, ms = 10_000) =>
+    titles.title(message, { spender: { owner: "tester" }, deadline: new Deadline(ms, { clock }) });
   return { title, telemetry };
 }
 

@@ -4,6 +4,7 @@ import { Models } from "@parley/core/assistant/models";
 import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { OpenAIResponses } from "@parley/core/assistant/openai-responses";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
+import type { Budgets } from "@parley/core/budget/budgets";
 import { Deadline } from "@parley/core/resilience/deadline";
 import * as z from "@parley/core/schema";
 import { defineTool, type Tool } from "@parley/core/tools/tool";
@@ -22,6 +23,8 @@ export type AssistantSetup = {
   baseUrl?: string;
   reasoningEffort?: string;
   prompts?: CurrentPrompts;
+  budgets?: Budgets;
+  maxOutputTokens?: number;
 };
 
 /** An assistant with tools of the test's own on the simulated model. */
@@ -32,6 +35,7 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
     apiKey: setup.apiKey ?? "sk-hunter2",
     baseUrl: setup.baseUrl ?? model.url,
     reasoningEffort: setup.reasoningEffort,
+    maxOutputTokens: setup.maxOutputTokens,
   };
   const { fallbackName } = setup;
   const models = new Models({
@@ -41,6 +45,7 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
       : undefined,
     callTimeoutMs: setup.callTimeoutMs ?? 5_000,
     retryPolicy: { maxRetries: 3, baseMs: 5, capMs: 20 },
+    budgets: setup.budgets,
     telemetry,
   });
   const runner = new ToolRunner({
@@ -56,7 +61,14 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
     telemetry,
   });
   const reply = (message: string, more: Partial<Omit<Question, "message">> = {}) =>
-    assistant.reply({ platform: "api", history: [], deadline: new Deadline(20_000), ...more, message });
+    assistant.reply({
+      platform: "api",
+      history: [],
+      spender: { owner: "tester" },
+      deadline: new Deadline(20_000),
+      ...more,
+      message,
+    });
   return { reply, telemetry, runner, models };
 }
 

@@ -135,14 +135,30 @@ export const original = {
   DescribeConversation: { request: describeRequest, response: describeResponse },
 } as const;
 
+type Usage = { model: string; inputTokens: number; cachedTokens: number; outputTokens: number };
+const usage = message<Usage>("Usage", [
+  text(1, "model"),
+  int32(2, "input_tokens"),
+  int32(3, "cached_tokens"),
+  int32(4, "output_tokens"),
+]);
+
 /** The same with what the product added, under numbers of its own. */
 export const current = {
-  StartConversation: original.StartConversation,
+  StartConversation: {
+    request: startRequest,
+    response: message<StartResponse & { usage?: Usage }>("StartConversationResponse", [
+      text(1, "conversation_id"),
+      text(2, "title"),
+      text(3, "reply"),
+      one(4, "usage", usage),
+    ]),
+  },
   ContinueConversation: {
     request: continueRequest,
-    response: message<ContinueResponse & { conversationId: string; title: string }>(
+    response: message<ContinueResponse & { conversationId: string; title: string; usage?: Usage }>(
       "ContinueConversationResponse",
-      [text(1, "reply"), text(2, "conversation_id"), text(3, "title")],
+      [text(1, "reply"), text(2, "conversation_id"), text(3, "title"), one(4, "usage", usage)],
     ),
   },
   ListConversations: {

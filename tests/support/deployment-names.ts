@@ -1,6 +1,6 @@
+import { DEFAULT_MODEL, priceOf } from "@parley/core/budget/prices";
 import { routes } from "@parley/functions/api/routes";
 import { type Deployment, namespaceOf } from "../../infra/metrics.ts";
-import { DEFAULT_MODEL, priceOf } from "../../infra/prices.ts";
 
 const FUNCTIONS = [...new Set(routes.map(({ name }) => name)), "telegram-worker"];
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { DEFAULT_MODEL } from "@parley/core/budget/prices";
 import { routes } from "@parley/functions/api/routes";
 import { parseEmf } from "@parley/local/cloudwatch/emf";
 import { type Gateway, type GatewayLog, startGateway } from "@parley/local/gateway/server";
-import { DEFAULT_MODEL } from "../../infra/prices.ts";
 import { sendJson } from "./http.ts";
 import { apiKeysOf, newSecret, TASK_ROOT } from "./in-process.ts";
 import { startTelegramRig, type TelegramRig } from "./telegram-rig.ts";

@@ -22,6 +22,7 @@ const GROUPS: Record<string, { read: (config: Config) => unknown; required: obje
   modelName: { read: (config) => config.modelName, required: {} },
   sessionTtlMs: { read: (config) => config.sessionTtlMs, required: {} },
   model: { read: (config) => config.model, required: MODEL },
+  budgets: { read: (config) => config.budgets, required: {} },
   maxContextTokens: { read: (config) => config.maxContextTokens, required: {} },
   retry: { read: (config) => config.retry, required: {} },
   weather: { read: (config) => config.weather, required: {} },
@@ -33,6 +34,9 @@ const NUMBERS = [
   ["retentionDays", "RETENTION_DAYS"],
   ["sessionTtlMs", "SESSION_TTL_MINUTES"],
   ["model", "OPENAI_TIMEOUT_MS"],
+  ["model", "MAX_OUTPUT_TOKENS"],
+  ["budgets", "BUDGET_USER_TOKENS_PER_DAY"],
+  ["budgets", "BUDGET_KEY_TOKENS_PER_DAY"],
   ["maxContextTokens", "MAX_CONTEXT_TOKENS"],
   ["retry", "RETRY_MAX_ATTEMPTS"],
   ["retry", "RETRY_BASE_DELAY_MS"],
@@ -100,6 +104,7 @@ describe("defaults", () => {
       fallback: undefined,
       reasoningEffort: undefined,
       timeoutMs: 20_000,
+      maxOutputTokens: 8_192,
     });
     expect(config.store).toEqual({ kind: "dynamodb", table: "parley" });
     expect(config.authMode).toBeUndefined();
@@ -195,6 +200,7 @@ test("each setting reaches its place", () => {
       OPENAI_FALLBACK_MODEL: "llama3",
       OPENAI_BASE_URL: "http://127.0.0.1:11434/v1",
       OPENAI_TIMEOUT_MS: "1000",
+      MAX_OUTPUT_TOKENS: "300",
     }),
   ).toEqual({
     api: "chat",
@@ -204,6 +210,7 @@ test("each setting reaches its place", () => {
     fallback: "llama3",
     reasoningEffort: undefined,
     timeoutMs: 1_000,
+    maxOutputTokens: 300,
   });
   expect(
     read("tools", {
@@ -217,6 +224,44 @@ test("each setting reaches its place", () => {
     calendarLink: "webcal://example.org/a.ics",
     calendarFreshMs: 3_600_000,
     circuit: { maxFailures: 5, cooldownMs: 7_000, windowMs: 9_000 },
+  });
+});
+
+describe("budgets", () => {
+  const DOLLARS = ["BUDGET_USER_USD_PER_DAY", "BUDGET_KEY_USD_PER_DAY"];
+
+  test("are none unless one is set, and what is not set has no limit", () => {
+    expect(read("budgets", {})).toBeUndefined();
+    expect(read("budgets", { BUDGET_USER_TOKENS_PER_DAY: "50000", BUDGET_KEY_USD_PER_DAY: "0.07" })).toEqual({
+      user: { tokens: 50_000, nanoUsd: undefined },
+      key: { tokens: undefined, nanoUsd: 70_000_000 },
+    });
+  });
+
+  test.each(DOLLARS)("%s must be a number above 0", (name) => {
+    expect(read("budgets", { [name]: "" })).toBeUndefined();
+    for (const wrong of ["0", "-1", "1,5", "$1", "Infinity"]) {
+      expect(failure("budgets", { [name]: wrong }).message, wrong).toContain(name);
+    }
+  });
+
+  test("are reckoned with the settings' prices before the table's", () => {
+    const { priceOf } = new Config({
+      ...MODEL,
+      OPENAI_MODEL: "qwen3",
+      MODEL_PRICE: "1,2,3",
+      OPENAI_FALLBACK_MODEL: "gpt-5.4-nano",
+      FALLBACK_MODEL_PRICE: "4,5,6",
+    });
+    expect(priceOf("qwen3")).toEqual({ input: 1, cached: 2, output: 3 });
+    expect(priceOf("gpt-5.4-nano")).toEqual({ input: 4, cached: 5, output: 6 });
+    expect(priceOf("gpt-5.4-mini")).toEqual({ input: 0.75, cached: 0.075, output: 4.5 });
+    expect(new Config(MODEL).priceOf("qwen3")).toBeUndefined();
+    for (const name of ["MODEL_PRICE", "FALLBACK_MODEL_PRICE"]) {
+      expect(() => new Config({ ...MODEL, [name]: "1,2" }).priceOf).toThrow(
+        `${name}: is not input,cached,output in US dollars for a million tokens`,
+      );
+    }
   });
 });
 

@@ -89,8 +89,16 @@ function complaint(base: string, response: Response, json: Record<string, unknow
   }
   const wait = response.headers.get("retry-after");
   const hint = response.status === 401 ? " (API_KEY holds the key)" : "";
-  return `${told}${hint}${wait === null ? "" : ` (try again in ${wait} s)`}`;
+  return `${told}${hint}${wait === null ? "" : ` (try again in ${worded(Number(wait))})`}`;
 }
+
+/** A budget's wait is of hours. */
+const worded = (seconds: number) =>
+  seconds < 120
+    ? `${seconds} s`
+    : seconds < 7_200
+      ? `${Math.ceil(seconds / 60)} min`
+      : `${Math.ceil(seconds / 3_600)} h`;
 
 function isTimeout(error: unknown): boolean {
   return error instanceof DOMException && error.name === "TimeoutError";

@@ -1,3 +1,5 @@
+import type { DailyLimits } from "./budget/budgets.ts";
+import { DEFAULT_MODEL, PRICE_FORMAT, type Price, parsePrice, priceOf } from "./budget/prices.ts";
 import { AppError } from "./error.ts";
 import * as z from "./schema.ts";
 import type { AllowList, Bot } from "./telegram/bots.ts";
@@ -93,7 +95,7 @@ const sessions = z.object({ SESSION_TTL_MINUTES: withDefault(positive(), 30) });
 const OPENAI_URL = "https://api.openai.com/v1";
 /** With its regional ones, such as eu.api.openai.com. */
 const isOpenAI = (baseUrl: string) => /^(?:[\w-]+\.)?api\.openai\.com$/.test(new URL(baseUrl).host);
-const modelName = z.object({ OPENAI_MODEL: withDefault(filled, "gpt-5.4-mini") });
+const modelName = z.object({ OPENAI_MODEL: withDefault(filled, DEFAULT_MODEL) });
 const model = z.object({
   ...modelName.shape,
   OPENAI_API_KEY: filled,
@@ -102,7 +104,25 @@ const model = z.object({
   OPENAI_FALLBACK_MODEL: optional(filled),
   OPENAI_REASONING_EFFORT: optional(z.string()),
   OPENAI_TIMEOUT_MS: withDefault(positive(), 20_000),
+  // What a reply may hold, 32,000 characters, is about as many.
+  MAX_OUTPUT_TOKENS: withDefault(positive(), 8_192),
 });
+
+const price = z.pipe(
+  z.string().check(z.refine((text) => parsePrice(text) !== undefined, `is not ${PRICE_FORMAT}`)),
+  z.transform(parsePrice),
+);
+const prices = z.object({ MODEL_PRICE: optional(price), FALLBACK_MODEL_PRICE: optional(price) });
+
+const usd = z.coerce.number().check(z.positive());
+const budgets = z.object({
+  BUDGET_USER_TOKENS_PER_DAY: optional(positive()),
+  BUDGET_USER_USD_PER_DAY: optional(usd),
+  BUDGET_KEY_TOKENS_PER_DAY: optional(positive()),
+  BUDGET_KEY_USD_PER_DAY: optional(usd),
+});
+const nanoUsd = (dollars: number | undefined) =>
+  dollars === undefined ? undefined : Math.round(dollars * 1e9);
 
 const context = z.object({ MAX_CONTEXT_TOKENS: withDefault(positive(), 4_000) });
 
@@ -295,6 +315,27 @@ export class Config {
       // model's own default holds. Other servers may not know the parameter at all.
       reasoningEffort: settings.OPENAI_REASONING_EFFORT ?? (ofOpenAI && api === "chat" ? "none" : undefined),
       timeoutMs: settings.OPENAI_TIMEOUT_MS,
+      maxOutputTokens: settings.MAX_OUTPUT_TOKENS,
+    };
+  }
+
+  /** What the models' tokens cost; undefined for one that neither a setting nor the table has. */
+  get priceOf(): (model: string) => Price | undefined {
+    const { OPENAI_MODEL, OPENAI_FALLBACK_MODEL } = parse(model, this.#env);
+    const { MODEL_PRICE, FALLBACK_MODEL_PRICE } = parse(prices, this.#env);
+    return (name) =>
+      (name === OPENAI_MODEL && MODEL_PRICE) ||
+      (name === OPENAI_FALLBACK_MODEL && FALLBACK_MODEL_PRICE) ||
+      priceOf(name);
+  }
+
+  /** What may be spent in a day; undefined where nothing is limited. */
+  get budgets(): DailyLimits | undefined {
+    const set = parse(budgets, this.#env);
+    if (Object.values(set).every((limit) => limit === undefined)) return undefined;
+    return {
+      user: { tokens: set.BUDGET_USER_TOKENS_PER_DAY, nanoUsd: nanoUsd(set.BUDGET_USER_USD_PER_DAY) },
+      key: { tokens: set.BUDGET_KEY_TOKENS_PER_DAY, nanoUsd: nanoUsd(set.BUDGET_KEY_USD_PER_DAY) },
     };
   }
 

@@ -10,10 +10,11 @@ export const SERVICE = "parley";
  */
 export const dimensions = {
   platform: ["api", "cli", "telegram", "other"],
-  outcome: ["done", "failed", "stopped"],
+  outcome: ["done", "failed", "stopped", "refused"],
   source: ["redis", "store", "new"],
   cache: ["title", "weather-current", "weather-forecast", "holidays"],
   action: ["queue", "ignore", "stop", "callback"],
+  budget: ["user", "key"],
   model: "open",
   tool: "open",
   dependency: "open",
@@ -79,6 +80,10 @@ export const metrics = {
   ModelInputTokens: counted("model"),
   ModelCachedTokens: counted("model"),
   ModelOutputTokens: counted("model"),
+  /** Calls of the model that were not made, for a daily budget is used up or held by others. */
+  BudgetRefusals: counted("budget"),
+  /** Made without being counted, for Redis did not answer. */
+  BudgetUnavailable: counted(),
   ToolCalls: counted("tool"),
   ToolFailures: counted("tool"),
   ToolDuration: withTotal(timed("tool")),

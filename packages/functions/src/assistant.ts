@@ -4,6 +4,8 @@ import { Models } from "@parley/core/assistant/models";
 import { Summaries } from "@parley/core/assistant/summaries";
 import { Titles } from "@parley/core/assistant/titles";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
+import { Budgets } from "@parley/core/budget/budgets";
+import { Ledger } from "@parley/core/budget/ledger";
 import { systemClock as clock } from "@parley/core/clock";
 import type { Config } from "@parley/core/config";
 import { HolidayCalendar } from "@parley/core/holidays/holiday-calendar";
@@ -13,6 +15,8 @@ import { telemetry } from "./observability.ts";
 import { buildWeather } from "./weather.ts";
 
 const TOOL_TIMEOUT_MS = 10_000;
+/** Beyond a call's own time limit: who has not settled by then does not any more. */
+const SETTLE_MARGIN_MS = 10_000;
 
 /** Of the two drivers only the one that is used is loaded. */
 const drivers = {
@@ -20,7 +24,15 @@ const drivers = {
   responses: async () => (await import("@parley/core/assistant/openai-responses")).OpenAIResponses,
 };
 
-async function modelsOf(config: Config): Promise<Models> {
+function budgetsOf(config: Config, redis: Shared["redis"]): Budgets | undefined {
+  const { budgets: limits, priceOf } = config;
+  if (!limits) return undefined;
+  const { timeoutMs, maxOutputTokens } = config.model;
+  const ledger = new Ledger({ redis, leaseMs: timeoutMs + SETTLE_MARGIN_MS });
+  return new Budgets({ ledger, limits, priceOf, maxOutputTokens, telemetry });
+}
+
+async function modelsOf(config: Config, redis: Shared["redis"]): Promise<Models> {
   const { api, name, fallback, timeoutMs, ...connection } = config.model;
   const Driver = await drivers[api]();
   return new Models({
@@ -31,6 +43,7 @@ async function modelsOf(config: Config): Promise<Models> {
         : new Driver({ ...connection, model: fallback, setting: "OPENAI_FALLBACK_MODEL" }),
     callTimeoutMs: timeoutMs,
     retryPolicy: config.retry,
+    budgets: budgetsOf(config, redis),
     clock,
     telemetry,
   });
@@ -38,7 +51,7 @@ async function modelsOf(config: Config): Promise<Models> {
 
 /** The part of the container that answers: the model and its tools. */
 export async function build(config: Config, { redis, titleCache, promptStore }: Shared) {
-  const models = await modelsOf(config);
+  const models = await modelsOf(config, redis);
   const { retry: retryPolicy, tools: settings } = config;
   const weather = buildWeather(config, redis);
   const holidays = new HolidayCalendar({

@@ -129,6 +129,7 @@ function summariesOf(answer: string | (() => Promise<string>) = "- my dog is cal
       turns,
       loaded: LOADED,
       turnsAfter: async (seq) => turnsAfter(seq),
+      spender: { owner: "tester" },
       deadline: new Deadline(5_000),
     });
   return { next, asked, clock, telemetry };

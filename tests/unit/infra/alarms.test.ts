@@ -4,7 +4,6 @@ import { alarmState } from "@parley/local/cloudwatch/alarms";
 import { MetricStore } from "@parley/local/cloudwatch/store";
 import { describe, expect, test } from "vitest";
 import { alarms } from "../../../infra/alarms.ts";
-import { priceOf } from "../../../infra/prices.ts";
 import { DEPLOYMENT } from "../../support/deployment-names.ts";
 
 const ALL = alarms(DEPLOYMENT, { modelUsdPerHour: 5 });
@@ -174,28 +173,9 @@ test("the README's runbook has an entry for each, and for no others", async () =
   expect(entries.sort()).toEqual(ALL.map(({ name }) => name).sort());
 });
 
-describe("prices", () => {
-  test("are the list's, a dated name's too", () => {
-    expect(priceOf("gpt-5.4-mini")).toEqual({ input: 0.75, cached: 0.075, output: 4.5 });
-    expect(priceOf("gpt-5.4-mini-2026-03-17")).toEqual(priceOf("gpt-5.4-mini"));
-    expect(priceOf("llama3")).toBeUndefined();
-  });
-
-  test("are the setting's when it is given", () => {
-    expect(priceOf("llama3", "0, 0, 0.1")).toEqual({ input: 0, cached: 0, output: 0.1 });
-  });
-
-  test.each(["1", "1,2", "1,2,3,4", "1,,3", "a,b,c", "1,2,-3", "1,2,Infinity"])(
-    "%s is refused",
-    (setting) => {
-      expect(() => priceOf("gpt-5.4", setting)).toThrow(`MODEL_PRICE is "${setting}"`);
-    },
+test("an alarm on costs needs a price", () => {
+  const unknown = { ...DEPLOYMENT, model: "llama3", price: undefined };
+  expect(() => alarms(unknown, { modelUsdPerHour: 1 })).toThrow(
+    /ALARM_MODEL_USD_PER_HOUR is set, .* MODEL_PRICE/,
   );
-
-  test("a budget needs one", () => {
-    const unknown = { ...DEPLOYMENT, model: "llama3", price: undefined };
-    expect(() => alarms(unknown, { modelUsdPerHour: 1 })).toThrow(
-      /ALARM_MODEL_USD_PER_HOUR is set, .* MODEL_PRICE/,
-    );
-  });
 });

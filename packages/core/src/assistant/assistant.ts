@@ -1,3 +1,4 @@
+import type { Spender } from "../budget/budgets.ts";
 import { AppError, isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import { UpstreamError } from "../resilience/upstream-error.ts";
@@ -44,6 +45,7 @@ export type Question = {
   /** Hashes that tell the provider which requests belong together. */
   conversation?: string | undefined;
   asker?: string | undefined;
+  spender: Spender;
   deadline: Deadline;
 };
 
@@ -88,10 +90,10 @@ export class Assistant {
 
   /** @throws AppError when there is no answer: deadline_exceeded, unavailable, resource_exhausted, failed_precondition */
   async reply(question: Question): Promise<Answer> {
-    const { platform, history, summary, message, context, deadline, ...hashes } = question;
+    const { platform, history, summary, message, context, spender, deadline, ...hashes } = question;
     const prompt = (await this.#prompts?.promptFor(platform)) ?? promptFor(platform);
     this.#telemetry.annotate({ prompt: prompt.version });
-    const ask = this.#models.open(deadline);
+    const ask = this.#models.open({ spender, deadline });
     const rounds: Round[] = [];
     const steps: Step[] = [];
     const usage: Usage = { input: 0, output: 0, cached: 0 };

@@ -1,3 +1,6 @@
+import { isAppError } from "../error.ts";
+import { UpstreamError } from "../resilience/upstream-error.ts";
+
 /** What passes between us and a model, in order. A tool's result follows its call within the same turn. */
 export type Message = { type: "message"; role: "user" | "assistant"; content: string };
 /** `arguments` is JSON text as the model wrote it, which may be no JSON at all. */
@@ -16,6 +19,7 @@ export type ModelOutput = { model: string; items: readonly unknown[] };
 
 /** Tokens as the provider billed them; `cached` is the part of `input` that it had in its prompt cache. */
 export type Usage = { input: number; output: number; cached: number };
+export const NO_USAGE: Usage = { input: 0, output: 0, cached: 0 };
 
 /** `parameters` is a JSON Schema fit for strict function calling. */
 export type ToolDefinition = { name: string; description: string; parameters: Record<string, unknown> };
@@ -45,7 +49,14 @@ export interface ChatModel {
   readonly name: string;
   /**
    * One call, no retries. @throws UpstreamError when the provider failed, AppError when a setting is wrong or the
-   * request can never succeed: `failed_precondition` with the setting in `meta`, `out_of_range` when it is too long.
+   * request can never succeed: `failed_precondition` with the setting in `meta`, `out_of_range` when it is too long. Only
+   * of what was answered with an error status is it known that it costs nothing: `isUnbilled`.
    */
   respond(request: ModelRequest): Promise<ModelResponse>;
 }
+
+/** Whether a failed call was refused by its provider, and not cut, timed out, or answered with nothing to be used. */
+export const isUnbilled = (error: unknown): boolean =>
+  error instanceof UpstreamError
+    ? error.status !== undefined
+    : isAppError(error) && error.code !== "unavailable";

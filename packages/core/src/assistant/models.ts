@@ -1,3 +1,4 @@
+import type { Budgets, Reservation, Spender } from "../budget/budgets.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
@@ -5,7 +6,8 @@ import { type RetryPolicy, retry } from "../resilience/retry.ts";
 import { RetryBudget } from "../resilience/retry-budget.ts";
 import { retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
 import type { Telemetry } from "../telemetry.ts";
-import type { ChatModel, ModelRequest, ModelResponse } from "./chat-model.ts";
+import { type ChatModel, isUnbilled, type ModelRequest, type ModelResponse, NO_USAGE } from "./chat-model.ts";
+import { estimateItems, estimateTokens } from "./context-window.ts";
 import { callModel } from "./model-call.ts";
 
 /** With less time than this a second model has no answer either. */
@@ -16,7 +18,11 @@ const MIN_SHARE_MS = 2_000;
 
 /** `model` is the one that answered. */
 export type Asked = ModelResponse & { model: string };
-export type Ask = (request: Omit<ModelRequest, "signal">) => Promise<Asked>;
+type Request = Omit<ModelRequest, "signal">;
+export type Ask = (request: Request) => Promise<Asked>;
+/** For whom, by when, and how often at the most a call is repeated: as the policy says when absent. */
+export type AskOptions = { spender: Spender; deadline: Deadline; maxRetries?: number };
+type Terms = Required<AskOptions>;
 
 /**
  * The model behind its retries and, when that has failed, the fallback behind the same: when the first is gone,
@@ -27,7 +33,8 @@ export class Models {
   readonly #fallback: ChatModel | undefined;
   readonly #callTimeoutMs: number;
   readonly #retryPolicy: RetryPolicy;
-  readonly #budget: RetryBudget;
+  readonly #budgets: Pick<Budgets, "reserve"> | undefined;
+  readonly #retryBudget: RetryBudget;
   readonly #telemetry: Telemetry;
   /** The last answer of the fallback was none. */
   #fallbackFails = false;
@@ -38,6 +45,8 @@ export class Models {
     /** Time limit of one call, in milliseconds. */
     callTimeoutMs: number;
     retryPolicy: RetryPolicy;
+    /** Absent: nobody counts what is spent. */
+    budgets?: Pick<Budgets, "reserve"> | undefined;
     clock?: Clock;
     telemetry: Telemetry;
   }) {
@@ -45,8 +54,9 @@ export class Models {
     this.#fallback = options.fallback;
     this.#callTimeoutMs = options.callTimeoutMs;
     this.#retryPolicy = options.retryPolicy;
+    this.#budgets = options.budgets;
     this.#telemetry = options.telemetry;
-    this.#budget = new RetryBudget({
+    this.#retryBudget = new RetryBudget({
       dependency: "model",
       reserve: options.retryPolicy.maxRetries,
       clock: options.clock ?? systemClock,
@@ -61,18 +71,21 @@ export class Models {
 
   /**
    * What asks for one answer, in as many rounds as it takes: once on the fallback it stays there, for the one model cannot
-   * read the other's reasoning. @throws UpstreamError, AppError as ChatModel does, and deadline_exceeded
+   * read the other's reasoning. @throws UpstreamError, AppError as ChatModel does, deadline_exceeded, and
+   * resource_exhausted when the spender's budget is
    */
-  open(deadline: Deadline, maxRetries = this.#retryPolicy.maxRetries): Ask {
+  open({ maxRetries = this.#retryPolicy.maxRetries, ...rest }: AskOptions): Ask {
+    const terms = { ...rest, maxRetries };
+    const { deadline } = terms;
     let switched = false;
     return async (request) => {
       const fallback = this.#fallback;
-      if (!fallback) return this.#askFirst(request, deadline, maxRetries);
-      if (switched) return this.#askFallback(fallback, request, deadline, maxRetries);
+      if (!fallback) return this.#askFirst(request, terms);
+      if (switched) return this.#askFallback(fallback, request, terms);
       const share = deadline.remaining() * FALLBACK_SHARE;
       const own = deadline.part(deadline.remaining() - (share < MIN_SHARE_MS ? 0 : share));
       try {
-        return await this.#askFirst(request, own, maxRetries);
+        return await this.#askFirst(request, { ...terms, deadline: own });
       } catch (error) {
         const reason = reasonToSwitch(error);
         if (!reason || deadline.remaining() < MIN_FALLBACK_MS || !this.#maySwitch()) throw error;
@@ -80,7 +93,7 @@ export class Models {
         this.#telemetry.count("ModelFallbacks", 1, { model: fallback.name });
         this.#telemetry.annotate({ fallback: reason });
         this.#telemetry.warn("the fallback model is asked", { reason, error });
-        return this.#askFallback(fallback, request, deadline, maxRetries);
+        return this.#askFallback(fallback, request, terms);
       }
     };
   }
@@ -90,28 +103,23 @@ export class Models {
    * is of all that it is asked beyond once.
    */
   #maySwitch(): boolean {
-    return !this.#fallbackFails || this.#budget.withdraw();
+    return !this.#fallbackFails || this.#retryBudget.withdraw();
   }
 
-  #askFirst(request: Omit<ModelRequest, "signal">, deadline: Deadline, maxRetries: number): Promise<Asked> {
+  #askFirst(request: Request, terms: Terms): Promise<Asked> {
     const budget = {
-      deposit: () => this.#budget.deposit(),
+      deposit: () => this.#retryBudget.deposit(),
       // Else the first model's retries would leave none to find out that the fallback is well again.
-      withdraw: () => this.#budget.withdraw(this.#fallbackFails ? 1 : 0),
+      withdraw: () => this.#retryBudget.withdraw(this.#fallbackFails ? 1 : 0),
     };
-    return this.#ask(this.#model, request, deadline, maxRetries, budget);
+    return this.#ask(this.#model, request, terms, budget);
   }
 
-  async #askFallback(
-    model: ChatModel,
-    request: Omit<ModelRequest, "signal">,
-    deadline: Deadline,
-    maxRetries: number,
-  ): Promise<Asked> {
+  async #askFallback(model: ChatModel, request: Request, terms: Terms): Promise<Asked> {
     // Nothing is paid in: the turn has paid with its first call.
-    const budget = { deposit: () => {}, withdraw: () => this.#budget.withdraw() };
+    const budget = { deposit: () => {}, withdraw: () => this.#retryBudget.withdraw() };
     try {
-      const asked = await this.#ask(model, request, deadline, maxRetries, budget);
+      const asked = await this.#ask(model, request, terms, budget);
       this.#fallbackFails = false;
       return asked;
     } catch (error) {
@@ -122,16 +130,19 @@ export class Models {
 
   async #ask(
     model: ChatModel,
-    request: Omit<ModelRequest, "signal">,
-    deadline: Deadline,
-    maxRetries: number,
+    request: Request,
+    { spender, deadline, maxRetries }: Terms,
     budget: Pick<RetryBudget, "deposit" | "withdraw">,
   ): Promise<Asked> {
     const call = async () => {
+      const reservation = await this.#reserve(model, request, spender, deadline);
       try {
         const signal = deadline.within(this.#callTimeoutMs);
-        return await callModel(model, { ...request, signal }, this.#telemetry);
+        const response = await callModel(model, { ...request, signal }, this.#telemetry);
+        await reservation?.settle(response.usage);
+        return response;
       } catch (error) {
+        await reservation?.settle(isUnbilled(error) ? NO_USAGE : undefined);
         deadline.check();
         throw error;
       }
@@ -144,6 +155,19 @@ export class Models {
       onRetry: () => this.#telemetry.count("Retries", 1, { dependency: "model" }),
     });
     return { ...response, model: model.name };
+  }
+
+  async #reserve(
+    { name }: ChatModel,
+    { instructions, items, tools }: Request,
+    spender: Spender,
+    deadline: Deadline,
+  ): Promise<Reservation | undefined> {
+    if (!this.#budgets) return undefined;
+    const said = items.flatMap((item) => (item.type === "round" ? item.steps : [item]));
+    const inputTokens =
+      estimateTokens(instructions) + estimateTokens(JSON.stringify(tools)) + estimateItems(said);
+    return this.#budgets.reserve(spender, { model: name, inputTokens }, deadline);
   }
 }
 

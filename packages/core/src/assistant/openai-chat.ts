@@ -5,21 +5,29 @@ import { noAnswer, OpenAIClient, type OpenAIOptions, readable, toToolCalls } fro
 type ChatMessage = OpenAI.Chat.Completions.ChatCompletionMessageParam;
 type ChatRequest = OpenAI.Chat.Completions.ChatCompletionCreateParamsNonStreaming;
 
+/** OpenAI's models refuse `max_tokens` since they reason; many other servers know nothing else. */
+const HAS_COMPLETION_LIMIT = /^(?:gpt-(?:[5-9]|\d\d)|o\d)/;
+
 /** Chat Completions by the `openai` package: any server that speaks it will do. */
 export class OpenAIChat implements ChatModel {
   readonly name: string;
   readonly #effort: string | undefined;
+  readonly #limit: Pick<ChatRequest, "max_tokens" | "max_completion_tokens">;
   readonly #client: OpenAIClient;
 
   constructor(options: OpenAIOptions) {
     this.name = options.model;
     this.#effort = options.reasoningEffort;
+    const { maxOutputTokens: limit, model } = options;
+    const name = HAS_COMPLETION_LIMIT.test(model) ? "max_completion_tokens" : "max_tokens";
+    this.#limit = limit === undefined ? {} : { [name]: limit };
     this.#client = new OpenAIClient("chat", options);
   }
 
   respond({ instructions, items, tools, toolChoice, signal }: ModelRequest): Promise<ModelResponse> {
     const body: ChatRequest = {
       model: this.name,
+      ...this.#limit,
       messages: [{ role: "system", content: instructions }, ...items.flatMap(inSteps).reduce(appendItem, [])],
     };
     if (tools.length > 0) {

@@ -17,6 +17,8 @@ export type OpenAIOptions = {
   setting?: ModelSetting | undefined;
   /** Sent only when set: not every server and model knows it. */
   reasoningEffort?: string | undefined;
+  /** Of one answer, its reasoning included; the server's own limit when absent. */
+  maxOutputTokens?: number | undefined;
 };
 
 /** The `openai` package with its own retries off, and its errors in our words. Both drivers share it. */
@@ -89,6 +91,7 @@ export class OpenAIClient {
       return new UpstreamError(`the model's provider answered ${status}`, {
         transient: true,
         retryAfterMs: retryAfterMs(headers?.get("retry-after"), Date.now()),
+        status,
         cause,
       });
     }

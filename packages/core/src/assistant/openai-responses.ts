@@ -26,6 +26,7 @@ type Effort = NonNullable<NonNullable<ResponseCreateParamsNonStreaming["reasonin
 export class OpenAIResponses implements ChatModel {
   readonly name: string;
   readonly #effort: string | undefined;
+  readonly #maxOutputTokens: number | undefined;
   readonly #client: OpenAIClient;
   /** A model that does not reason refuses to be asked for its reasoning; it is known after the first request. */
   #givesReasoning = true;
@@ -33,6 +34,7 @@ export class OpenAIResponses implements ChatModel {
   constructor(options: OpenAIOptions) {
     this.name = options.model;
     this.#effort = options.reasoningEffort;
+    this.#maxOutputTokens = options.maxOutputTokens;
     this.#client = new OpenAIClient("responses", options);
   }
 
@@ -56,6 +58,7 @@ export class OpenAIResponses implements ChatModel {
       instructions,
       input: items.flatMap((item) => this.#toInput(item)),
       store: false,
+      ...(this.#maxOutputTokens !== undefined && { max_output_tokens: this.#maxOutputTokens }),
       ...(this.#givesReasoning && { include: ["reasoning.encrypted_content"] }),
       ...(tools.length > 0 && {
         tools: tools.map((tool) => ({ type: "function", ...tool, strict: true })),

@@ -1,3 +1,5 @@
+import type { Spender } from "../budget/budgets.ts";
+import { isOverBudget } from "../budget/over-budget.ts";
 import type { Clock } from "../clock.ts";
 import { isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
@@ -49,6 +51,8 @@ export type ToSummarise = {
   loaded: number;
   /** Turns after `seq`, oldest first: asked for when there are turns that are neither in the summary nor loaded. */
   turnsAfter: (seq: number) => Promise<readonly NumberedTurn[]>;
+  /** Whose message is being answered. */
+  spender: Spender;
   deadline: Deadline;
 };
 
@@ -94,7 +98,8 @@ export class Summaries {
     try {
       return await this.#telemetry.step("summary", () => this.#write(past, older, limit));
     } catch (error) {
-      this.#pausedUntil = this.#clock.now() + PAUSE_MS;
+      // A spent budget is one spender's, and not the model's failure.
+      if (!isOverBudget(error)) this.#pausedUntil = this.#clock.now() + PAUSE_MS;
       throw error;
     }
   }
@@ -109,14 +114,14 @@ export class Summaries {
   }
 
   async #write(
-    { summary, deadline }: ToSummarise,
+    { summary, spender, deadline }: ToSummarise,
     older: readonly NumberedTurn[],
     limit: number,
   ): Promise<Summary> {
     const words = Math.floor(limit / TOKENS_PER_WORD);
     const instructions = `${summaryPrompt.text} Use at most ${words} words.`;
     const budget = this.#maxContextTokens - estimateTokens(instructions) - MARKS_TOKENS;
-    const ask = this.#models.open(deadline.part(TIMEOUT_MS), 0);
+    const ask = this.#models.open({ spender, deadline: deadline.part(TIMEOUT_MS), maxRetries: 0 });
     const askWithin = async (tokens: number): Promise<Summary> => {
       const { content, upToSeq } = transcript(summary, older, tokens);
       const { text } = await ask({

@@ -1,3 +1,4 @@
+import type { Spender } from "../budget/budgets.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { shorten } from "../text.ts";
@@ -21,14 +22,14 @@ export class Titles {
   }
 
   /** A title for a conversation that begins with `message`. Never throws: the beginning of the message will do. */
-  async title(message: string, deadline: Deadline): Promise<string> {
+  async title(message: string, asked: { spender: Spender; deadline: Deadline }): Promise<string> {
     try {
       return await this.#telemetry.step("title", async () => {
         const cached = await this.#cache.read(message);
         this.#telemetry.count(cached ? "CacheHits" : "CacheMisses", 1, { cache: "title" });
         this.#telemetry.annotate({ cache: cached ? "hit" : "miss" });
         if (cached) return cached;
-        const title = await this.#ask(message, deadline);
+        const title = await this.#ask(message, asked);
         await this.#cache.write(message, title);
         return title;
       });
@@ -38,9 +39,9 @@ export class Titles {
     }
   }
 
-  async #ask(message: string, deadline: Deadline): Promise<string> {
+  async #ask(message: string, { spender, deadline }: Parameters<Titles["title"]>[1]): Promise<string> {
     // Nobody waits through retries for a title.
-    const ask = this.#models.open(deadline.part(TIMEOUT_MS), 0);
+    const ask = this.#models.open({ spender, deadline: deadline.part(TIMEOUT_MS), maxRetries: 0 });
     const { text } = await ask({
       instructions: titlePrompt.text,
       items: [{ type: "message", role: "user", content: message }],

@@ -25,7 +25,7 @@ export type TurnToBegin = {
 type Loaded = { conversation: Conversation; turns: Turn[] };
 
 /** What came before a turn: the newest turns, oldest first, and what the conversation's head tells. */
-export type Past = Pick<Conversation, "platform" | "title" | "summary"> & { turns: Turn[] };
+export type Past = Pick<Conversation, "platform" | "title" | "summary" | "session"> & { turns: Turn[] };
 
 /** A turn that is ours to answer, or known from before: then `past` is not its own. */
 export type BegunTurn = { begun: Exclude<Begun, { outcome: "moved" }>; past: Past };
@@ -76,7 +76,7 @@ export class TurnBeginner {
     const head = { id: newConversationId(this.#clock.now()), turnCount: 0, platform };
     const begun = settled(await this.#append(turn, head, session, "any"));
     if (session && begun.outcome === "begun") await this.#sessions.remember(turn.owner, session, head.id);
-    return { begun, past: nothingBefore(platform) };
+    return { begun, past: nothingBefore(platform, session) };
   }
 
   /**
@@ -112,7 +112,7 @@ export class TurnBeginner {
       this.#telemetry.count("Sessions", 1, { source: cached ? "redis" : loaded ? "store" : "new" });
       // A known turn says nothing of where the chat is by now.
       if (begun.outcome === "begun" && !cached) await this.#sessions.remember(turn.owner, session, head.id);
-      return { begun, past: loaded ? pastOf(loaded) : nothingBefore(session.platform) };
+      return { begun, past: loaded ? pastOf(loaded) : nothingBefore(session.platform, session) };
     }
   }
 
@@ -149,13 +149,18 @@ export class TurnBeginner {
   }
 }
 
-export const pastOf = ({ conversation: { title, summary, platform }, turns }: Loaded): Past => ({
+export const pastOf = ({ conversation: { title, summary, platform, session }, turns }: Loaded): Past => ({
   turns,
   title,
   summary,
   platform,
+  session,
 });
-const nothingBefore = (platform: string): Past => ({ turns: [], platform });
+const nothingBefore = (platform: string, session: SessionMetadata | undefined): Past => ({
+  turns: [],
+  platform,
+  session,
+});
 
 /** Only a turn of a session that leaves nothing can be told that its chat has moved. */
 function settled(begun: Begun): Exclude<Begun, { outcome: "moved" }> {

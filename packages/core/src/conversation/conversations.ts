@@ -2,6 +2,8 @@ import type { Assistant } from "../assistant/assistant.ts";
 import type { Summaries } from "../assistant/summaries.ts";
 import type { TitleCache } from "../assistant/title-cache.ts";
 import type { Titles } from "../assistant/titles.ts";
+import type { Spender } from "../budget/budgets.ts";
+import { isOverBudget } from "../budget/over-budget.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../error.ts";
 import { newHolderId, newMessageId, newTurnId } from "../id.ts";
@@ -42,8 +44,9 @@ type Ask = {
 };
 /** What a turn needs to be answered. */
 type Call = Pick<Ask, "context" | "deadline" | "afterwards"> & {
-  /** A hash of who asks: the model's provider is told no more. */
-  asker: string;
+  owner: string;
+  /** Who says it, where the request tells; else it is whose chat the conversation began in. */
+  session: SessionMetadata | undefined;
   /** When it came, by `performance.now()`. */
   since: number;
 };
@@ -203,7 +206,11 @@ export class Conversations {
 
   #serve(target: Target, ask: Ask): Promise<TurnResult> {
     return this.#telemetry.step("chat service", () =>
-      this.#turn(target, { ...ask, asker: askerOf(ask.owner, target), since: performance.now() }),
+      this.#turn(target, {
+        ...ask,
+        session: target.kind === "conversation" ? undefined : target.session,
+        since: performance.now(),
+      }),
     );
   }
 
@@ -256,9 +263,10 @@ export class Conversations {
     let summary: Background | undefined;
     try {
       const past = await before;
-      summary = this.#summarising.start(turn, past, call.deadline);
+      const asked = { spender: spenderOf(call, past), deadline: call.deadline };
+      summary = this.#summarising.start(turn, past, asked);
       platform = knownPlatform(past.platform);
-      const titling = past.title === undefined ? this.#titles.title(turn.message, call.deadline) : undefined;
+      const titling = past.title === undefined ? this.#titles.title(turn.message, asked) : undefined;
       // Both fail together when a setting is wrong, and then nobody comes to wait for the title.
       titling?.catch(() => {});
       const reply = await this.#ask(turn, past, call);
@@ -275,7 +283,11 @@ export class Conversations {
       }
     } catch (error) {
       await summary?.end(0);
-      this.#tell(wasStopped(call.deadline) ? "stopped" : "failed", platform, call);
+      this.#tell(
+        isOverBudget(error) ? "refused" : wasStopped(call.deadline) ? "stopped" : "failed",
+        platform,
+        call,
+      );
       // The message stays; without this a retry would have to wait until the lease is over.
       await this.#store.release(turn, holder).catch((failure: unknown) => {
         this.#telemetry.warn("a lease was not released and ends by itself", { error: failure });
@@ -286,7 +298,8 @@ export class Conversations {
   }
 
   async #ask({ conversationId, message, seq }: Turn, past: Past, call: Call): Promise<Reply> {
-    const { asker, context, deadline } = call;
+    const { context, deadline } = call;
+    const spender = spenderOf(call, past);
     const conversation = sha256(conversationId);
     // A turn that was left open long ago, and is completed now, is older than what the summary tells.
     const summary = past.summary && past.summary.upToSeq < seq ? past.summary : undefined;
@@ -299,7 +312,8 @@ export class Conversations {
         message,
         context,
         conversation,
-        asker,
+        asker: sha256(JSON.stringify([spender.owner, spender.user?.id || null])),
+        spender,
         deadline,
       }),
     );
@@ -341,9 +355,11 @@ export class Conversations {
   }
 }
 
-/** One user of one owner; where only a conversation is named, the owner has to do. */
-const askerOf = (owner: string, target: Target) =>
-  sha256(JSON.stringify([owner, (target.kind !== "conversation" && target.session?.userId) || null]));
+/** One user of one owner; the owner alone where nobody has said who it is. */
+function spenderOf({ owner, session }: Pick<Call, "owner" | "session">, past: Past): Spender {
+  const { platform, userId } = session ?? past.session ?? {};
+  return { owner, user: platform !== undefined && userId ? { platform, id: userId } : undefined };
+}
 
 const inProgress = (remainingMs: number) =>
   new AppError("aborted", "This message is being answered already. Ask again in a moment.", {

@@ -1,5 +1,6 @@
 import type { PastTurn } from "../assistant/context-window.ts";
 import type { NumberedTurn, Summaries } from "../assistant/summaries.ts";
+import type { Spender } from "../budget/budgets.ts";
 import type { Clock } from "../clock.ts";
 import { Deadline } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
@@ -12,6 +13,9 @@ export type Background = {
   /** Waits so long for the rest of it and then gives it up; nothing of it runs afterwards. */
   end(patienceMs: number): Promise<void>;
 };
+
+/** Who asked for the turn beside it, and by when that has to be answered. */
+type Terms = { spender: Spender; deadline: Deadline };
 
 /**
  * Summaries of a conversation's oldest turns. Lambda freezes a function with its response, so nothing can be done after
@@ -49,11 +53,11 @@ export class Summarising {
   }
 
   /** Begins what is due, if anything is, and returns at once. */
-  start({ conversationId }: Turn, past: Past, deadline: Deadline): Background {
+  start({ conversationId }: Turn, past: Past, { spender, deadline }: Terms): Background {
     const given = new AbortController();
     const signal = AbortSignal.any([deadline.signal, given.signal]);
     const own = new Deadline(deadline.remaining(), { clock: this.#clock, signal });
-    const done = this.#summarise(conversationId, past, own).catch((error: unknown) => {
+    const done = this.#summarise(conversationId, past, { spender, deadline: own }).catch((error: unknown) => {
       this.#telemetry.warn("no summary: the oldest turns leave the window until a later turn has one", {
         error,
       });
@@ -67,7 +71,11 @@ export class Summarising {
     };
   }
 
-  async #summarise(id: string, { platform, summary, turns }: Past, deadline: Deadline): Promise<void> {
+  async #summarise(
+    id: string,
+    { platform, summary, turns }: Past,
+    { spender, deadline }: Terms,
+  ): Promise<void> {
     const numbered = (turn: Turn): NumberedTurn => ({
       ...pastTurn(turn),
       seq: turn.seq,
@@ -82,6 +90,7 @@ export class Summarising {
         const missed = await this.#store.turnsAfter(id, seq, this.#historyTurns, deadline.signal);
         return missed.turns.map(numbered);
       },
+      spender,
       deadline,
     });
     if (next) await this.#store.summarise(id, next, deadline.signal);

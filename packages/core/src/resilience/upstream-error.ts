@@ -6,14 +6,22 @@ export class UpstreamError extends Error {
   /** Another attempt may help; and it says something of the service's health. */
   readonly transient: boolean;
   readonly retryAfterMs: number | undefined;
+  /** The HTTP status that it answered with, when it is one that says so. */
+  readonly status: number | undefined;
 
   constructor(
     message: string,
-    options: { transient: boolean; retryAfterMs?: number | undefined; cause?: unknown },
+    options: {
+      transient: boolean;
+      retryAfterMs?: number | undefined;
+      status?: number | undefined;
+      cause?: unknown;
+    },
   ) {
     super(message, { cause: options.cause });
     this.transient = options.transient;
     this.retryAfterMs = options.retryAfterMs;
+    this.status = options.status;
   }
 }
 

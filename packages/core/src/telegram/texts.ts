@@ -25,7 +25,16 @@ export const texts = {
   notStopped: "Sorry, I could not stop just now. Please try again in a moment.",
   tooLong: "That message is too long for me. Please send it in smaller pieces.",
   failed: "Sorry, I could not answer this message. Please send it again in a while.",
+  overBudget: { user: "You have used up your budget for today.", key: "I have used up my budget for today." },
 } as const;
+
+/** Of a budget that is used up until `resetsAt`, in whoever's time zone that may be read. */
+export function overBudgetText(budget: keyof typeof texts.overBudget, resetsAt: Date, now: number): string {
+  const minutes = Math.max(1, Math.ceil((resetsAt.getTime() - now) / 60_000));
+  const left = minutes < 60 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+  const at = resetsAt.toISOString().slice(11, 16);
+  return `${texts.overBudget[budget]} I can answer you again at ${at} UTC, in about ${left}: please send your message again then.`;
+}
 
 /** For `setMyCommands`; `/start` is known to every client. */
 export const commands = [

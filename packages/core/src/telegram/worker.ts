@@ -1,5 +1,6 @@
 import { setInterval } from "node:timers/promises";
 import type { Message, Update } from "grammy/types";
+import { isOverBudget } from "../budget/over-budget.ts";
 import type { Clock } from "../clock.ts";
 import type { Conversations, ConverseRequest } from "../conversation/conversations.ts";
 import type { SessionMetadata } from "../conversation/types.ts";
@@ -14,7 +15,7 @@ import { Delivery } from "./delivery.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import { plainParts, type RenderedPart, renderMarkdown } from "./render/index.ts";
 import { type Plan, planFor } from "./routing.ts";
-import { texts } from "./texts.ts";
+import { overBudgetText, texts } from "./texts.ts";
 import type { Tombstones } from "./tombstones.ts";
 import { type Place, placeKey, placeOf } from "./update.ts";
 
@@ -198,7 +199,7 @@ export class TelegramWorker {
       }
       if (!isAppError(error) || !isFinal(error)) throw error;
       telemetry.warn("a message was answered with a sentence about a failure", { error });
-      return plainParts(sentenceFor(error));
+      return plainParts(sentenceFor(error, clock.now()));
     } finally {
       done.abort();
       await watching;
@@ -309,5 +310,10 @@ const FINAL = new Set([
 ]);
 const isFinal = ({ code }: AppError) => FINAL.has(code);
 
-/** What the error itself says concerns the operator, and is in the log. */
-const sentenceFor = ({ code }: AppError) => (code === "out_of_range" ? texts.tooLong : texts.failed);
+/** What other errors say concerns the operator, and is in the log. */
+function sentenceFor(error: AppError, now: number): string {
+  if (error.code === "out_of_range") return texts.tooLong;
+  const resetsAt = error.meta["resets_at"];
+  if (!isOverBudget(error) || resetsAt === undefined) return texts.failed;
+  return overBudgetText(error.meta["budget"] === "user" ? "user" : "key", new Date(resetsAt), now);
+}

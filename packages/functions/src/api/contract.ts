@@ -63,7 +63,21 @@ const pageSize = (max: number, byDefault: number) =>
 const nextPageToken = z.string().check(z.meta({ description: "Empty on the last page" }));
 const timestamp = z.iso.datetime();
 
-const turnResponse = z.object({ conversation_id: conversationId, title: z.string(), reply: z.string() });
+const tokens = z.int().check(z.minimum(0));
+const usage = z
+  .object({ model: z.string(), input_tokens: tokens, cached_tokens: tokens, output_tokens: tokens })
+  .check(
+    z.meta({
+      description:
+        "What the provider counted for the reply, its tools' rounds included; cached_tokens are part of input_tokens",
+    }),
+  );
+const turnResponse = z.object({
+  conversation_id: conversationId,
+  title: z.string(),
+  reply: z.string(),
+  usage,
+});
 const conversation = z.object({ id: conversationId, title: z.string(), timestamp });
 const chatMessage = z.object({
   id: z.string(),

@@ -78,9 +78,11 @@ const responses = {
     { code: "already_exists", msg: "This idempotency key was used for another message." },
     ["retry-after"],
   ),
-  429: failure("Too many requests", { code: "resource_exhausted", msg: "Too many requests: slow down." }, [
-    "retry-after",
-  ]),
+  429: failure(
+    "Too many requests; or a daily budget is used up, `meta.budget` of `user` or `key`, until `meta.resets_at`",
+    { code: "resource_exhausted", msg: "Too many requests: slow down." },
+    ["retry-after"],
+  ),
   503: failure(
     "The store or the model is unavailable",
     {

@@ -29,6 +29,12 @@ export const turnBody = ({ conversationId, title, reply }: TurnResult) => ({
   conversation_id: conversationId,
   title: title ?? "",
   reply: reply.text,
+  usage: {
+    model: reply.model,
+    input_tokens: reply.usage.input,
+    cached_tokens: reply.usage.cached,
+    output_tokens: reply.usage.output,
+  },
 });
 
 export const conversationBody = ({ id, title, lastActivity }: Conversation) => ({

@@ -9,14 +9,19 @@ const TIMEOUT_MS = 5_000;
 
 export const openRedis = (url: string, token: string) => new FastRedis({ url, token, timeoutMs: TIMEOUT_MS });
 
-/** A user's keys in Redis, found by looking at all there are of their kinds: sessions, and what is known of a chat. */
+/**
+ * A user's keys in Redis, found by looking at all there are of their kinds: what they spent today, sessions, and what is
+ * known of a chat.
+ */
 export async function* userKeys(
   redis: FastRedis,
   user: User,
   chats: readonly OwnedChat[],
 ): AsyncIterable<string[]> {
+  const [onPlatform, byUser] = [user.platform, user.userId].map((part) => escaped(encodeURIComponent(part)));
+  yield* scan(redis, `budget:*:user:${onPlatform}:${byUser}`);
   const theirs = new Set(chats.map(({ owner, chatId }) => JSON.stringify([owner, chatId])));
-  for await (const keys of scan(redis, `session:*:${escaped(encodeURIComponent(user.platform))}:*`)) {
+  for await (const keys of scan(redis, `session:*:${onPlatform}:*`)) {
     const values = await redis.mget<(string | null)[]>(...keys);
     yield keys.filter((key, index) => {
       const [, owner = "", platform, chatId = ""] = partsOf(key);

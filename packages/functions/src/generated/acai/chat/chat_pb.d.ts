@@ -132,6 +132,45 @@ export enum Conversation_Role {
 export declare const Conversation_RoleSchema: GenEnum<Conversation_Role>;
 
 /**
+ * What the provider counted for one reply, its tools' rounds included.
+ *
+ * @generated from message acai.chat.Usage
+ */
+export declare type Usage = Message<"acai.chat.Usage"> & {
+  /**
+   * The model that answered.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * All that was sent, cached_tokens included.
+   *
+   * @generated from field: int32 input_tokens = 2;
+   */
+  inputTokens: number;
+
+  /**
+   * The part of it that the provider had in its prompt cache.
+   *
+   * @generated from field: int32 cached_tokens = 3;
+   */
+  cachedTokens: number;
+
+  /**
+   * @generated from field: int32 output_tokens = 4;
+   */
+  outputTokens: number;
+};
+
+/**
+ * Describes the message acai.chat.Usage.
+ * Use `create(UsageSchema)` to create a new message.
+ */
+export declare const UsageSchema: GenMessage<Usage>;
+
+/**
  * @generated from message acai.chat.StartConversationRequest
  */
 export declare type StartConversationRequest = Message<"acai.chat.StartConversationRequest"> & {
@@ -170,6 +209,11 @@ export declare type StartConversationResponse = Message<"acai.chat.StartConversa
    * @generated from field: string reply = 3;
    */
   reply: string;
+
+  /**
+   * @generated from field: acai.chat.Usage usage = 4;
+   */
+  usage?: Usage | undefined;
 };
 
 /**
@@ -224,6 +268,11 @@ export declare type ContinueConversationResponse = Message<"acai.chat.ContinueCo
    * @generated from field: string title = 3;
    */
   title: string;
+
+  /**
+   * @generated from field: acai.chat.Usage usage = 4;
+   */
+  usage?: Usage | undefined;
 };
 
 /**

@@ -12,7 +12,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file acai/chat/chat.proto.
  */
 export const file_acai_chat_chat = /*@__PURE__*/
-  fileDesc("ChRhY2FpL2NoYXQvY2hhdC5wcm90bxIJYWNhaS5jaGF0IkUKD1Nlc3Npb25NZXRhZGF0YRIQCghwbGF0Zm9ybRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg8KB2NoYXRfaWQYAyABKAkivQIKDENvbnZlcnNhdGlvbhIKCgJpZBgBIAEoCRINCgV0aXRsZRgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCG1lc3NhZ2VzGAQgAygLMh8uYWNhaS5jaGF0LkNvbnZlcnNhdGlvbi5NZXNzYWdlGoEBCgdNZXNzYWdlEgoKAmlkGAEgASgJEioKBHJvbGUYAiABKA4yHC5hY2FpLmNoYXQuQ29udmVyc2F0aW9uLlJvbGUSDwoHY29udGVudBgDIAEoCRItCgl0aW1lc3RhbXAYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiwKBFJvbGUSCwoHVU5LTk9XThAAEggKBFVTRVIQARINCglBU1NJU1RBTlQQAiJhChhTdGFydENvbnZlcnNhdGlvblJlcXVlc3QSDwoHbWVzc2FnZRgBIAEoCRI0ChBzZXNzaW9uX21ldGFkYXRhGAIgASgLMhouYWNhaS5jaGF0LlNlc3Npb25NZXRhZGF0YSJSChlTdGFydENvbnZlcnNhdGlvblJlc3BvbnNlEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRINCgVyZXBseRgDIAEoCSJ9ChtDb250aW51ZUNvbnZlcnNhdGlvblJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSNAoQc2Vzc2lvbl9tZXRhZGF0YRgDIAEoCzIaLmFjYWkuY2hhdC5TZXNzaW9uTWV0YWRhdGEiVQocQ29udGludWVDb252ZXJzYXRpb25SZXNwb25zZRINCgVyZXBseRgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSDQoFdGl0bGUYAyABKAkiQQoYTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImQKGUxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2USLgoNY29udmVyc2F0aW9ucxgBIAMoCzIXLmFjYWkuY2hhdC5Db252ZXJzYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIl0KG0Rlc2NyaWJlQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiZgocRGVzY3JpYmVDb252ZXJzYXRpb25SZXNwb25zZRItCgxjb252ZXJzYXRpb24YASABKAsyFy5hY2FpLmNoYXQuQ29udmVyc2F0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTKfAwoLQ2hhdFNlcnZpY2USXgoRU3RhcnRDb252ZXJzYXRpb24SIy5hY2FpLmNoYXQuU3RhcnRDb252ZXJzYXRpb25SZXF1ZXN0GiQuYWNhaS5jaGF0LlN0YXJ0Q29udmVyc2F0aW9uUmVzcG9uc2USZwoUQ29udGludWVDb252ZXJzYXRpb24SJi5hY2FpLmNoYXQuQ29udGludWVDb252ZXJzYXRpb25SZXF1ZXN0GicuYWNhaS5jaGF0LkNvbnRpbnVlQ29udmVyc2F0aW9uUmVzcG9uc2USXgoRTGlzdENvbnZlcnNhdGlvbnMSIy5hY2FpLmNoYXQuTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0GiQuYWNhaS5jaGF0Lkxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2USZwoURGVzY3JpYmVDb252ZXJzYXRpb24SJi5hY2FpLmNoYXQuRGVzY3JpYmVDb252ZXJzYXRpb25SZXF1ZXN0GicuYWNhaS5jaGF0LkRlc2NyaWJlQ29udmVyc2F0aW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChRhY2FpL2NoYXQvY2hhdC5wcm90bxIJYWNhaS5jaGF0IkUKD1Nlc3Npb25NZXRhZGF0YRIQCghwbGF0Zm9ybRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg8KB2NoYXRfaWQYAyABKAkivQIKDENvbnZlcnNhdGlvbhIKCgJpZBgBIAEoCRINCgV0aXRsZRgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCG1lc3NhZ2VzGAQgAygLMh8uYWNhaS5jaGF0LkNvbnZlcnNhdGlvbi5NZXNzYWdlGoEBCgdNZXNzYWdlEgoKAmlkGAEgASgJEioKBHJvbGUYAiABKA4yHC5hY2FpLmNoYXQuQ29udmVyc2F0aW9uLlJvbGUSDwoHY29udGVudBgDIAEoCRItCgl0aW1lc3RhbXAYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiwKBFJvbGUSCwoHVU5LTk9XThAAEggKBFVTRVIQARINCglBU1NJU1RBTlQQAiJaCgVVc2FnZRINCgVtb2RlbBgBIAEoCRIUCgxpbnB1dF90b2tlbnMYAiABKAUSFQoNY2FjaGVkX3Rva2VucxgDIAEoBRIVCg1vdXRwdXRfdG9rZW5zGAQgASgFImEKGFN0YXJ0Q29udmVyc2F0aW9uUmVxdWVzdBIPCgdtZXNzYWdlGAEgASgJEjQKEHNlc3Npb25fbWV0YWRhdGEYAiABKAsyGi5hY2FpLmNoYXQuU2Vzc2lvbk1ldGFkYXRhInMKGVN0YXJ0Q29udmVyc2F0aW9uUmVzcG9uc2USFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEg0KBXJlcGx5GAMgASgJEh8KBXVzYWdlGAQgASgLMhAuYWNhaS5jaGF0LlVzYWdlIn0KG0NvbnRpbnVlQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSDwoHbWVzc2FnZRgCIAEoCRI0ChBzZXNzaW9uX21ldGFkYXRhGAMgASgLMhouYWNhaS5jaGF0LlNlc3Npb25NZXRhZGF0YSJ2ChxDb250aW51ZUNvbnZlcnNhdGlvblJlc3BvbnNlEg0KBXJlcGx5GAEgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgCIAEoCRINCgV0aXRsZRgDIAEoCRIfCgV1c2FnZRgEIAEoCzIQLmFjYWkuY2hhdC5Vc2FnZSJBChhMaXN0Q29udmVyc2F0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiZAoZTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZRIuCg1jb252ZXJzYXRpb25zGAEgAygLMhcuYWNhaS5jaGF0LkNvbnZlcnNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXQobRGVzY3JpYmVDb252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJmChxEZXNjcmliZUNvbnZlcnNhdGlvblJlc3BvbnNlEi0KDGNvbnZlcnNhdGlvbhgBIAEoCzIXLmFjYWkuY2hhdC5Db252ZXJzYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMp8DCgtDaGF0U2VydmljZRJeChFTdGFydENvbnZlcnNhdGlvbhIjLmFjYWkuY2hhdC5TdGFydENvbnZlcnNhdGlvblJlcXVlc3QaJC5hY2FpLmNoYXQuU3RhcnRDb252ZXJzYXRpb25SZXNwb25zZRJnChRDb250aW51ZUNvbnZlcnNhdGlvbhImLmFjYWkuY2hhdC5Db250aW51ZUNvbnZlcnNhdGlvblJlcXVlc3QaJy5hY2FpLmNoYXQuQ29udGludWVDb252ZXJzYXRpb25SZXNwb25zZRJeChFMaXN0Q29udmVyc2F0aW9ucxIjLmFjYWkuY2hhdC5MaXN0Q29udmVyc2F0aW9uc1JlcXVlc3QaJC5hY2FpLmNoYXQuTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZRJnChREZXNjcmliZUNvbnZlcnNhdGlvbhImLmFjYWkuY2hhdC5EZXNjcmliZUNvbnZlcnNhdGlvblJlcXVlc3QaJy5hY2FpLmNoYXQuRGVzY3JpYmVDb252ZXJzYXRpb25SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Describes the message acai.chat.SessionMetadata.
@@ -48,60 +48,67 @@ export const Conversation_Role = /*@__PURE__*/
   tsEnum(Conversation_RoleSchema);
 
 /**
+ * Describes the message acai.chat.Usage.
+ * Use `create(UsageSchema)` to create a new message.
+ */
+export const UsageSchema = /*@__PURE__*/
+  messageDesc(file_acai_chat_chat, 2);
+
+/**
  * Describes the message acai.chat.StartConversationRequest.
  * Use `create(StartConversationRequestSchema)` to create a new message.
  */
 export const StartConversationRequestSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 2);
+  messageDesc(file_acai_chat_chat, 3);
 
 /**
  * Describes the message acai.chat.StartConversationResponse.
  * Use `create(StartConversationResponseSchema)` to create a new message.
  */
 export const StartConversationResponseSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 3);
+  messageDesc(file_acai_chat_chat, 4);
 
 /**
  * Describes the message acai.chat.ContinueConversationRequest.
  * Use `create(ContinueConversationRequestSchema)` to create a new message.
  */
 export const ContinueConversationRequestSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 4);
+  messageDesc(file_acai_chat_chat, 5);
 
 /**
  * Describes the message acai.chat.ContinueConversationResponse.
  * Use `create(ContinueConversationResponseSchema)` to create a new message.
  */
 export const ContinueConversationResponseSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 5);
+  messageDesc(file_acai_chat_chat, 6);
 
 /**
  * Describes the message acai.chat.ListConversationsRequest.
  * Use `create(ListConversationsRequestSchema)` to create a new message.
  */
 export const ListConversationsRequestSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 6);
+  messageDesc(file_acai_chat_chat, 7);
 
 /**
  * Describes the message acai.chat.ListConversationsResponse.
  * Use `create(ListConversationsResponseSchema)` to create a new message.
  */
 export const ListConversationsResponseSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 7);
+  messageDesc(file_acai_chat_chat, 8);
 
 /**
  * Describes the message acai.chat.DescribeConversationRequest.
  * Use `create(DescribeConversationRequestSchema)` to create a new message.
  */
 export const DescribeConversationRequestSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 8);
+  messageDesc(file_acai_chat_chat, 9);
 
 /**
  * Describes the message acai.chat.DescribeConversationResponse.
  * Use `create(DescribeConversationResponseSchema)` to create a new message.
  */
 export const DescribeConversationResponseSchema = /*@__PURE__*/
-  messageDesc(file_acai_chat_chat, 9);
+  messageDesc(file_acai_chat_chat, 10);
 
 /**
  * @generated from service acai.chat.ChatService
