@@ -97,7 +97,7 @@ export const model: Section = (deployment) => {
     : `Nobody knows what ${name} costs: set \`MODEL_PRICE\` to see it here.`;
   return [
     heading(
-      `## Model and tools\n${said} A call is one request, titles and repetitions included. A failed tool is told to the model, not to the user.`,
+      `## Model and tools\n${said} A call is one request, titles and repetitions included; what is over a daily budget is not made. A failed tool is told to the model, not to the user.`,
     ),
     {
       height: 6,
@@ -108,6 +108,8 @@ export const model: Section = (deployment) => {
             lineOf(each(deployment, "ModelCalls", "Sum"), { prefix: "calls: " }),
             lineOf(each(deployment, "ModelFailures", "Sum"), { prefix: "failed: ", color: COLOR.bad }),
             lineOf(each(deployment, "ModelFallbacks", "Sum"), { prefix: "fallback: ", color: COLOR.warn }),
+            lineOf(each(deployment, "BudgetRefusals", "Sum"), { prefix: "over the budget: " }),
+            one("no budget: no Redis", own(deployment, "BudgetUnavailable"), "Sum", COLOR.calm),
           ],
           { unit: "calls" },
         ),

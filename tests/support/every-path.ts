@@ -52,6 +52,7 @@ export async function everyPath(namespace: string): Promise<string[]> {
     await weatherOutage(run);
     await modelTroubles(run);
     await limits(run);
+    await budgets(run);
     await updates(run);
     await sends(run);
     await deadLetter(run);
@@ -169,6 +170,14 @@ async function limits({ open }: Run): Promise<void> {
   for (let nth = 0; nth < 4; nth++) await keyed.get("/v1/conversations");
 }
 
+async function budgets({ open }: Run): Promise<void> {
+  for (const name of ["BUDGET_USER_TOKENS_PER_DAY", "BUDGET_KEY_TOKENS_PER_DAY"]) {
+    const api = await open({ [name]: "1" });
+    await api.ask("Hello!");
+    await api.ask("Is there more?");
+  }
+}
+
 async function updates({ rig }: Run): Promise<void> {
   const ann = await rig.person({ first_name: "Ann" });
   await ann.ask("What's the weather in Barcelona?");
@@ -231,7 +240,7 @@ async function deadLetter({ rig }: Run): Promise<void> {
 }
 
 async function withoutRedis({ rig, open }: Run): Promise<void> {
-  const api = await open({ REDIS_TIMEOUT_MS: "500" });
+  const api = await open({ REDIS_TIMEOUT_MS: "500", BUDGET_USER_TOKENS_PER_DAY: "1" });
   await rig.upstash.stop();
   await api.ask("Are you there?");
   await rig.upstash.start();

@@ -11,6 +11,7 @@ import {
 } from "@parley/core/assistant/context-window";
 import { Models } from "@parley/core/assistant/models";
 import { type NumberedTurn, Summaries } from "@parley/core/assistant/summaries";
+import { overBudget } from "@parley/core/budget/over-budget";
 import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { describe, expect, test } from "vitest";
@@ -242,6 +243,18 @@ describe("a summary", () => {
     expect(telemetry.total("ModelCalls")).toBe(2);
     expect(telemetry.total("ModelFailures")).toBe(1);
     expect(telemetry.steps).toEqual(["summary", "summary"]);
+  });
+
+  test("that is over somebody's budget is asked for by the next turn, which may be another's", async () => {
+    const grant = { granted: false, account: 0, spent: true, resetsAt: 0, resetsInMs: 1 } as const;
+    let isSpent = true;
+    const { next } = summariesOf(async () => {
+      if (isSpent) throw overBudget("user", grant);
+      return "- fine";
+    });
+    await expect(next(turnsFrom(1, 30))).rejects.toMatchObject({ code: "resource_exhausted" });
+    isSpent = false;
+    expect(await next(turnsFrom(1, 31))).toMatchObject({ text: "- fine" });
   });
 
   test("that is too much for the model at once takes in fewer turns", async () => {
