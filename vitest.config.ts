@@ -10,7 +10,7 @@ const SLOW = "tests/**/*.slow.test.ts";
 const ON_ANY_STORE = [
   "e2e/{start,dev,twirp-client,log-content,ownership.slow,telegram-chat.slow}",
   "integration/{session,session-moves,idempotency,export,erasure,titles,health,early-timeout.slow}",
-  "integration/{summaries.slow,turn-faults,turn-rivals.slow,turn-without-redis.slow}",
+  "integration/{summaries.slow,turn-faults.slow,turn-rivals.slow,turn-without-redis.slow}",
   "integration/{telegram-worker,telegram-groups,telegram-without-redis,telegram-drill.slow}",
 ].map((files) => `tests/${files}.test.ts`);
 

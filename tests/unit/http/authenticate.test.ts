@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ApiKey } from "@parley/core/config";
+import type { ApiKey } from "@parley/core/settings";
 import type { Container } from "@parley/functions/container";
 import type { ApiEvent } from "@parley/functions/http/event";
 import { expect, test } from "vitest";

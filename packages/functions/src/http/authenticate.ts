@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { ApiKey } from "@parley/core/config";
 import { AppError } from "@parley/core/error";
+import type { ApiKey } from "@parley/core/settings";
 import type { Telemetry } from "@parley/core/telemetry";
 import type { Container } from "../container.ts";
 import type { ApiEvent, Middleware } from "./event.ts";
