@@ -85,6 +85,19 @@ describe("what is spent", () => {
     expect((await budgetOf("key")).spent).toEqual({ tokens: 5_007, nanoUsd });
   });
 
+  test("is our estimate where the server counts no tokens", async () => {
+    model.script([
+      { body: { choices: [{ message: { content: "Four words it says." } }] } },
+      "The same, counted.",
+    ]);
+    const { ask } = instance({ limits: { key: PLENTY } });
+    await ask();
+    const { spent } = await budgetOf("key");
+    const { usage } = await ask();
+    expect(spent.tokens).toBeGreaterThan(0.8 * tokensOf(usage));
+    expect(spent.tokens).toBeLessThan(1.4 * tokensOf(usage));
+  });
+
   test("is counted by the fallback's price when that answered", async () => {
     model.inject({ status: 500, bodyIncludes: "offline-model" });
     const { ask } = instance({ limits: { key: PLENTY } }, { fallbackName: "gpt-6-luna" });
@@ -249,6 +262,23 @@ describe("without Redis", () => {
     expect(telemetry.total("BudgetUnavailable")).toBe(2);
   });
 
+  test("that lost only its answer, what the call cost is counted all the same", async () => {
+    const { ask, telemetry } = instance({ limits: { user: PLENTY } });
+    await ask();
+    const { spent } = await budgetOf("user");
+    model.inject({ delayMs: 1_200, times: 1 });
+    suite.gateway.fault = "cut";
+    const asked = ask();
+    await expect.poll(() => model.total(), HELD_AGAIN).toBe(2);
+    suite.gateway.fault = undefined;
+    const { usage } = await asked;
+    expect(telemetry.total("BudgetUnavailable")).toBe(1);
+    expect(await budgetOf("user")).toMatchObject({
+      spent: { tokens: spent.tokens + tokensOf(usage) },
+      held: { tokens: 0 },
+    });
+  });
+
   test("that went during a call, the answer stands and the reservation is spent", async () => {
     model.inject({ delayMs: 300, times: 1 });
     const { ask, telemetry } = instance({ limits: { user: PLENTY } });
@@ -265,8 +295,17 @@ describe("without Redis", () => {
   });
 });
 
-test("a call with no limit anywhere asks Redis nothing", async () => {
-  const { count } = suite.gateway.requests();
-  await instance({ limits: { user: { tokens: 1 } } }).ask({ spender: { owner: ada.owner } });
-  expect(suite.gateway.requests().count).toBe(count);
+test("a call asks Redis twice, whatever it is counted for, and not at all where nothing has a limit", async () => {
+  const { ask } = instance({ limits: { user: PLENTY, key: PLENTY } });
+  // The script is loaded by the first.
+  await ask();
+  for (const [run, requests] of [
+    [() => ask(), 2],
+    [() => ask({ spender: { owner: ada.owner } }), 2],
+    [() => instance({ limits: { user: PLENTY } }).ask({ spender: { owner: ada.owner } }), 0],
+  ] as const) {
+    const { count } = suite.gateway.requests();
+    await run();
+    expect(suite.gateway.requests().count - count).toBe(requests);
+  }
 });

@@ -1,4 +1,4 @@
-import type { Budgets, Reservation, Spender } from "../budget/budgets.ts";
+import type { Budgets, Spender } from "../budget/budgets.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
@@ -6,7 +6,14 @@ import { type RetryPolicy, retry } from "../resilience/retry.ts";
 import { RetryBudget } from "../resilience/retry-budget.ts";
 import { retryTransient, UpstreamError } from "../resilience/upstream-error.ts";
 import type { Telemetry } from "../telemetry.ts";
-import { type ChatModel, isUnbilled, type ModelRequest, type ModelResponse, NO_USAGE } from "./chat-model.ts";
+import {
+  type ChatModel,
+  isUnbilled,
+  type ModelRequest,
+  type ModelResponse,
+  NO_USAGE,
+  type Usage,
+} from "./chat-model.ts";
 import { estimateItems, estimateTokens } from "./context-window.ts";
 import { callModel } from "./model-call.ts";
 
@@ -135,11 +142,15 @@ export class Models {
     budget: Pick<RetryBudget, "deposit" | "withdraw">,
   ): Promise<Asked> {
     const call = async () => {
-      const reservation = await this.#reserve(model, request, spender, deadline);
+      const inputTokens = this.#budgets ? estimateRequest(request) : 0;
+      const estimate = { model: model.name, inputTokens };
+      const reservation = await this.#budgets?.reserve(spender, estimate, deadline);
       try {
         const signal = deadline.within(this.#callTimeoutMs);
         const response = await callModel(model, { ...request, signal }, this.#telemetry);
-        await reservation?.settle(response.usage);
+        await reservation?.settle(
+          isCounted(response) ? response.usage : estimateUsage(response, inputTokens),
+        );
         return response;
       } catch (error) {
         await reservation?.settle(isUnbilled(error) ? NO_USAGE : undefined);
@@ -156,20 +167,21 @@ export class Models {
     });
     return { ...response, model: model.name };
   }
-
-  async #reserve(
-    { name }: ChatModel,
-    { instructions, items, tools }: Request,
-    spender: Spender,
-    deadline: Deadline,
-  ): Promise<Reservation | undefined> {
-    if (!this.#budgets) return undefined;
-    const said = items.flatMap((item) => (item.type === "round" ? item.steps : [item]));
-    const inputTokens =
-      estimateTokens(instructions) + estimateTokens(JSON.stringify(tools)) + estimateItems(said);
-    return this.#budgets.reserve(spender, { model: name, inputTokens }, deadline);
-  }
 }
+
+function estimateRequest({ instructions, items, tools }: Request): number {
+  const said = items.flatMap((item) => (item.type === "round" ? item.steps : [item]));
+  return estimateTokens(instructions) + estimateTokens(JSON.stringify(tools)) + estimateItems(said);
+}
+
+/** Some servers count no tokens. */
+const isCounted = ({ usage }: ModelResponse) => usage.input + usage.output > 0;
+
+const estimateUsage = ({ text, toolCalls }: ModelResponse, input: number): Usage => ({
+  input,
+  cached: 0,
+  output: estimateTokens(text) + estimateItems(toolCalls),
+});
 
 /** Why another model may have the answer that this one has not; nothing for what would be the same with both. */
 function reasonToSwitch(error: unknown): "gone" | "late" | "failing" | undefined {

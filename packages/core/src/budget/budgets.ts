@@ -64,12 +64,12 @@ export class Budgets {
     deadline: Deadline,
   ): Promise<Reservation> {
     const accounts = accountsOf(spender, this.#limits);
+    if (accounts.length === 0) return { settle: async () => {} };
     const call = newHolderId();
     const most = { input: inputTokens, cached: 0, output: this.#maxOutputTokens };
     const amount = this.#amountOf(model, most);
     for (;;) {
       const grant = await this.#ask(call, accounts, amount);
-      if (!grant) return { settle: async () => {} };
       if (grant.granted) break;
       if (grant.spent || deadline.remaining() <= POLL_MS) {
         const budget = accounts[grant.account]?.budget ?? "key";
@@ -85,15 +85,14 @@ export class Budgets {
     };
   }
 
-  /** Undefined when nobody knows: then nothing is reserved. */
-  async #ask(call: string, accounts: readonly Named[], amount: Amount): Promise<Grant | undefined> {
-    if (accounts.length === 0) return undefined;
+  async #ask(call: string, accounts: readonly Named[], amount: Amount): Promise<Grant> {
     try {
       return await this.#ledger.reserve(call, accounts, amount);
     } catch (error) {
       this.#telemetry.count("BudgetUnavailable");
       this.#telemetry.warn("budgets are unavailable: the model is asked without", { error });
-      return undefined;
+      // Only the answer may be lost: then what is reserved is settled like any other.
+      return { granted: true };
     }
   }
 
