@@ -241,7 +241,9 @@ describe("budgets", () => {
   test.each(DOLLARS)("%s must be a number above 0", (name) => {
     expect(read("budgets", { [name]: "" })).toBeUndefined();
     for (const wrong of ["0", "-1", "1,5", "$1", "Infinity"]) {
-      expect(failure("budgets", { [name]: wrong }).message, wrong).toContain(name);
+      expect(failure("budgets", { [name]: wrong }).message, wrong).toContain(
+        `${name}: must be a number of US dollars above 0`,
+      );
     }
   });
 

@@ -117,7 +117,8 @@ const price = z.pipe(
 );
 export const prices = z.object({ MODEL_PRICE: optional(price), FALLBACK_MODEL_PRICE: optional(price) });
 
-const usd = z.coerce.number().check(z.positive());
+const NO_USD = "must be a number of US dollars above 0, such as 0.50";
+const usd = z.coerce.number(NO_USD).check(z.positive(NO_USD));
 export const budgets = z.object({
   BUDGET_USER_TOKENS_PER_DAY: optional(positive()),
   BUDGET_USER_USD_PER_DAY: optional(usd),
