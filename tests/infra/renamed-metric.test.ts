@@ -50,7 +50,7 @@ const RENAMED: [file: string, from: string, to: string][] = [
   ["infra/alarms.ts", '"CircuitOpened"', '"CircuitOpen"'],
   ["infra/dashboard-services.ts", "{ cache }", "{ name: cache }"],
   ["packages/core/src/assistant/model-call.ts", "{ model: model.name }", "{ name: model.name }"],
-  ["packages/core/src/conversation/conversations.ts", '"stopped" : "failed"', '"halted" : "failed"'],
+  ["packages/core/src/conversation/turns.ts", '"stopped" : "failed"', '"halted" : "failed"'],
   ["packages/functions/src/telegram/worker.ts", '"TelegramDeadLetters"', '"TelegramDeadLetter"'],
 ];
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TurnResult } from "@parley/core/conversation/conversations";
+import type { TurnResult } from "@parley/core/conversation/turns";
 import type { SessionMetadata } from "@parley/core/conversation/types";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { sentTo } from "../support/assistant.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TurnResult } from "@parley/core/conversation/conversations";
+import type { TurnResult } from "@parley/core/conversation/turns";
 import { Deadline } from "@parley/core/resilience/deadline";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { OWNER, type Rig, startRig } from "../support/rig.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { TurnResult } from "@parley/core/conversation/conversations";
+import type { TurnResult } from "@parley/core/conversation/turns";
 import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
 import type { Fault as HttpFault } from "@parley/local/simulators/faults";

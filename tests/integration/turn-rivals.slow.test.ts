@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { TurnResult } from "@parley/core/conversation/conversations";
+import type { TurnResult } from "@parley/core/conversation/turns";
 import type { Turn } from "@parley/core/conversation/types";
 import type { AppError } from "@parley/core/error";
 import { newTurnId } from "@parley/core/id";

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { ConverseRequest, TurnResult } from "@parley/core/conversation/conversations";
+import type { ConverseRequest } from "@parley/core/conversation/conversations";
+import type { TurnResult } from "@parley/core/conversation/turns";
 import type { Engines } from "./gate.ts";
 import { quietEnvironment } from "./process.ts";
 

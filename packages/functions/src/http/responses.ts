@@ -1,5 +1,5 @@
-import type { TurnResult } from "@parley/core/conversation/conversations";
 import type { ChatMessage } from "@parley/core/conversation/messages";
+import type { TurnResult } from "@parley/core/conversation/turns";
 import type { Conversation, SessionMetadata } from "@parley/core/conversation/types";
 import { AppError } from "@parley/core/error";
 import { isConversationId } from "@parley/core/id";
