@@ -1,4 +1,6 @@
+import type { Message } from "grammy/types";
 import { sha256 } from "../redis/keys.ts";
+import { PLATFORM, userIdOf } from "./sessions.ts";
 
 /**
  * A queue keeps a message for 4 days, the dead-letter queue for 14, and whoever puts it back gives it 4 more; a week above
@@ -19,3 +21,13 @@ export interface Tombstones {
 }
 
 export const tombstoneId = (platform: string, userId: string) => sha256(JSON.stringify([platform, userId]));
+
+/** Whether the sender was erased after saying this: it has no business in the store again. */
+export async function wasErasedSince(
+  tombstones: Pick<Tombstones, "get">,
+  message: Message,
+): Promise<boolean> {
+  const at = await tombstones.get(PLATFORM, userIdOf(message.from));
+  // Telegram tells whole seconds: of one that both fall in, erased.
+  return at !== undefined && (message.edit_date ?? message.date) * 1_000 <= at;
+}
