@@ -442,7 +442,7 @@ describe("the server", () => {
     await queue.send("1", { id: "i1" });
     await queue.send("2", { group: "b" });
     await queue.receive();
-    expect(queue.requests()).toEqual({ count: 3, byOperation: { SendMessage: 2, ReceiveMessage: 1 } });
+    expect(queue.requests()).toMatchObject({ count: 3, byOperation: { SendMessage: 2, ReceiveMessage: 1 } });
     const expected = [
       { body: "1", groupId: "a", deduplicationId: "i1", receiveCount: 1, inFlight: true },
       { body: "2", groupId: "b", deduplicationId: "2", receiveCount: 0, inFlight: false },

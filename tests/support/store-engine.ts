@@ -8,9 +8,10 @@ import { createMongoClient } from "@parley/core/conversation/mongo-client";
 import { migrateMongo, mongoIndexes } from "@parley/core/conversation/mongo-schema";
 import { MongoStore } from "@parley/core/conversation/mongo-store";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
-import type { FaultKind } from "@parley/local/dynamodb/faults";
-import { type Requests, startDynamo } from "@parley/local/dynamodb/server";
+import { startDynamo } from "@parley/local/dynamodb/server";
+import type { Fault } from "@parley/local/faults";
 import { startMongo } from "@parley/local/mongodb/server";
+import type { Requests } from "@parley/local/requests";
 
 export type StoreKind = "dynamodb" | "mongodb";
 
@@ -28,7 +29,7 @@ export type StoreEngine = {
   /** Totals since the start; take two and subtract. */
   requests(): Requests;
   /** Makes requests fail; `operation` is the engine's own name of one. Returns what lifts the fault again. */
-  inject(fault: { kind: FaultKind; operation?: string; after?: number; times?: number }): () => void;
+  inject(fault: Fault): () => void;
   /** Its own names of the requests that conversations make, and how often each is tried. */
   operations: readonly string[];
   tries: number;

@@ -1,10 +1,9 @@
 import { createRequire } from "node:module";
+import type { Fields } from "../aws-json.ts";
 
 /** `{ S: "text" }`, `{ N: "1" }`, ... */
 export type AttributeValue = Record<string, unknown>;
 export type Item = Record<string, AttributeValue>;
-/** The JSON of a request or reply, with the names that DynamoDB gives its fields. */
-export type Fields = Record<string, unknown>;
 
 export type Done<T = unknown> = (error: unknown, value?: T) => void;
 

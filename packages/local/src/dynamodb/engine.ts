@@ -1,13 +1,6 @@
 import { Readable } from "node:stream";
-import {
-  dynalite,
-  type Fields,
-  type Item,
-  operations,
-  type Store,
-  type Table,
-  type Write,
-} from "./dynalite.ts";
+import type { Fields } from "../aws-json.ts";
+import { dynalite, type Item, operations, type Store, type Table, type Write } from "./dynalite.ts";
 import { DynamoError, toDynamoError, validationError } from "./errors.ts";
 import { checkKey } from "./item-limits.ts";
 import { type Staged, stage } from "./stage.ts";

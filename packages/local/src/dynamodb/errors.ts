@@ -1,4 +1,4 @@
-import type { Fields } from "./dynalite.ts";
+import type { Fields } from "../aws-json.ts";
 
 /** An error as DynamoDB sends it: `code` is the SDK's exception name, `details` the fields beside the message. */
 export class DynamoError extends Error {

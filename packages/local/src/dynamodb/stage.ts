@@ -1,6 +1,6 @@
+import type { Fields } from "../aws-json.ts";
 import {
   type Done,
-  type Fields,
   type Item,
   operations,
   type Space,

@@ -1,4 +1,4 @@
-import type { Fields } from "./dynalite.ts";
+import type { Fields } from "../aws-json.ts";
 import type { Engine } from "./engine.ts";
 import { validationError } from "./errors.ts";
 

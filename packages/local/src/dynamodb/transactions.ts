@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Fields, Item } from "./dynalite.ts";
+import type { Fields } from "../aws-json.ts";
+import type { Item } from "./dynalite.ts";
 import type { Engine } from "./engine.ts";
 import { DynamoError, validationError } from "./errors.ts";
 import { itemBytes } from "./item-limits.ts";

@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { Document } from "mongodb";
+import { createFaults, type Fault, type Faults } from "../faults.ts";
+import { countRequest, noRequests, type Requests } from "../requests.ts";
 import { ClientSessions } from "./client-sessions.ts";
 import { admin, commands } from "./commands.ts";
 import { Cursors } from "./cursors.ts";
 import { BlockedError, Engine } from "./engine.ts";
 import { MongoServerFault, toFault, writeConflict } from "./errors.ts";
-import { createFaults, type Fault, type Faults, faultError } from "./faults.ts";
+import { faultError, meetsRivals } from "./fault-error.ts";
 import { sweepExpired } from "./time-to-live.ts";
 import { type Message, takeMessages } from "./wire.ts";
 
@@ -17,22 +19,12 @@ const WRITES = new Set(["insert", "update", "delete", "findAndModify"]);
 const TRANSACTION_LIFETIME_MS = 60_000;
 const SWEEP_EVERY_MS = 60_000;
 
-export interface Requests {
-  /** Those that arrived, faults included. */
-  count: number;
-  /** Bytes of messages, with their headers. */
-  bytesIn: number;
-  bytesOut: number;
-  /** Count by name, as in `{ insert: 2 }`. */
-  byOperation: Record<string, number>;
-}
-
 export interface Mongo {
   /** A connection string. */
   url: string;
   /** Totals since the start; take two and subtract. */
   requests(): Requests;
-  /** Makes requests fail. Returns what lifts the fault again. */
+  /** Makes requests fail, but what the driver asks to watch the server. Returns what lifts the fault again. */
   inject(fault: Fault): () => void;
   /** Ends open connections, finishes the write under way, releases the folder. */
   close(): Promise<void>;
@@ -61,7 +53,7 @@ export async function startMongo(options: MongoOptions = {}): Promise<Mongo> {
   const engine = await Engine.open(options.path);
   const sessions = new ClientSessions(engine, options.transactionLifetimeMs ?? TRANSACTION_LIFETIME_MS);
   const faults = createFaults();
-  const total: Requests = { count: 0, bytesIn: 0, bytesOut: 0, byOperation: {} };
+  const total = noRequests();
   const sockets = new Set<Socket>();
   const reception = { execute: createDispatch(engine, sessions), sessions, faults, total, address: "" };
   const server = createServer((socket) => {
@@ -115,10 +107,8 @@ async function answer(reception: Reception, socket: Socket, message: Message): P
     if (message.wantsReply) socket.write(message.reply(reply));
     return;
   }
-  total.count += 1;
-  total.bytesIn += message.bytes;
-  total.byOperation[operation] = (total.byOperation[operation] ?? 0) + 1;
-  const fault = faults.next(operation, message.command);
+  countRequest(total, operation, message.bytes);
+  const fault = faults.next(operation, meetsRivals(operation, message.command));
   if (fault === "hang") return;
   if (fault === "drop-before") return void socket.destroy();
   const error = faultError(fault, message.command);

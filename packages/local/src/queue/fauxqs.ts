@@ -1,5 +1,4 @@
-/** The JSON of a request or reply, with the names that SQS gives its fields. */
-export type Fields = Record<string, unknown>;
+import type { Fields } from "../aws-json.ts";
 
 export interface StoredMessage {
   messageId: string;

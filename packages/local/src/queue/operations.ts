@@ -1,11 +1,8 @@
-import type { Fields, Queue, Store, StoredMessage } from "./fauxqs.ts";
+import type { Fields, JsonService } from "../aws-json.ts";
+import type { Queue, Store, StoredMessage } from "./fauxqs.ts";
 import { actions, SqsError } from "./fauxqs.ts";
 
-/** Answers one request, or throws an `SqsError`. `gone` aborts when nobody waits for the answer any more. */
-export type Execute = (operation: string, input: Fields, gone: AbortSignal) => Promise<Fields>;
-
-export type Operations = {
-  execute: Execute;
+export type Operations = Pick<JsonService, "execute"> & {
   /** Ends every long poll, now and from now on. */
   close(): void;
 };

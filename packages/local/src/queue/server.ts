@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Fault, FaultKind } from "../dynamodb/faults.ts";
-import { createFaults } from "../dynamodb/faults.ts";
+import { createHandler } from "../aws-json.ts";
+import { createFaults, type Fault, type FaultKind } from "../faults.ts";
 import { ACCOUNT_ID, DEFAULT_REGION } from "../gateway/function.ts";
+import { noRequests, type Requests } from "../requests.ts";
+import { faultError, refusal } from "./errors.ts";
 import type { Queue, Store } from "./fauxqs.ts";
-import { createStore } from "./fauxqs.ts";
-import type { Requests } from "./http.ts";
-import { createHandler } from "./http.ts";
+import { createStore, SqsError } from "./fauxqs.ts";
 import { createOperations, deduplicate } from "./operations.ts";
 
 export type QueueDefinition = {
@@ -76,9 +76,11 @@ export async function startQueue(options: QueueServerOptions): Promise<QueueServ
   const { queues, port = 0, region = DEFAULT_REGION, timeScale = 1 } = options;
   const store = createStore();
   const faults = createFaults();
-  const total: Requests = { count: 0, byOperation: {} };
+  const total = noRequests();
   const operations = createOperations(store, timeScale);
-  const handle = createHandler({ execute: operations.execute, faults, total });
+  const malformed = (message: string) => new SqsError("SerializationException", message);
+  const service = { execute: operations.execute, faultError, malformed, refusal };
+  const handle = createHandler(service, faults, total);
   const server = createServer((request, response) => {
     // Only reading the body can fail: the client went away.
     handle(request, response).catch(() => request.socket.destroy());
