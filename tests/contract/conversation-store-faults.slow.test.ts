@@ -1,15 +1,9 @@
 import type { ConversationStore } from "@parley/core/conversation/conversation-store";
-import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
-import { DynamoStore } from "@parley/core/conversation/dynamo-store";
-import { tableDefinition } from "@parley/core/conversation/dynamo-table";
-import { MongoStore } from "@parley/core/conversation/mongo-store";
-import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
-import type { FaultKind } from "@parley/local/faults";
+import type { Fault, FaultKind } from "@parley/local/faults";
 import { startMongo } from "@parley/local/mongodb/server";
 import { ConfiguredRetryStrategy } from "@smithy/core/retry";
 import { describe, type TestContext, test } from "vitest";
-import { mongoDatabase } from "../support/mongodb.ts";
 import {
   begin,
   conversationOf,
@@ -21,8 +15,7 @@ import {
   sessionClaim,
   turnToBegin,
 } from "../support/stored-turns.ts";
-
-const TABLE = "conversations";
+import { dynamoStores, mongoStores } from "../support/stores.ts";
 
 type Finish = TestContext["onTestFinished"];
 
@@ -30,34 +23,26 @@ type Finish = TestContext["onTestFinished"];
 type Engine = {
   store: ConversationStore;
   /** `operation` is an engine's own name of a request. */
-  inject(fault: { kind: FaultKind; operation?: string; after?: number; times?: number }): () => void;
+  inject(fault: Fault): () => void;
 };
 
 async function startDynamoStore(onTestFinished: Finish): Promise<Engine> {
-  const dynamo = await startDynamo();
-  onTestFinished(() => dynamo.close());
-  await ensureTable(dynamo.url, tableDefinition(TABLE));
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
+  const { inject, ...dynamo } = await startDynamo();
   // As many tries as the SDK makes by itself, without its waits.
-  const retryStrategy = new ConfiguredRetryStrategy(4, () => 10);
-  const client = createDynamoClient({
-    endpoint: dynamo.url,
-    region: "us-east-1",
-    credentials,
-    retryStrategy,
-  });
-  onTestFinished(() => client.destroy());
-  return { store: new DynamoStore({ client, table: TABLE }), inject: dynamo.inject };
+  const withoutWaits = () => ({ retryStrategy: new ConfiguredRetryStrategy(4, () => 10) });
+  const stores = await dynamoStores(dynamo, withoutWaits);
+  onTestFinished(stores.close);
+  return { store: stores.store(), inject };
 }
 
 async function startMongoStore(onTestFinished: Finish): Promise<Engine> {
-  const mongo = await startMongo({ transactionLifetimeMs: 1_000 });
-  const { database, client, close } = await mongoDatabase(mongo);
-  onTestFinished(close);
-  const store = new MongoStore({ client: client(), database });
+  const { inject, ...mongo } = await startMongo({ transactionLifetimeMs: 1_000 });
+  const stores = await mongoStores(mongo);
+  onTestFinished(stores.close);
+  const store = stores.store();
   // It looks at the indexes once.
   await begin(store, { owner: "another" });
-  return { store, inject: mongo.inject };
+  return { store, inject };
 }
 
 /** Each engine, its requests that can meet a rival, and those that a transaction begins and ends with. */

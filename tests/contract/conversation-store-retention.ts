@@ -23,7 +23,7 @@ const KEPT_MS = DAYS * DAY_MS;
 /** More than are passed over in one request. */
 const MANY = 130;
 
-/** What is over is not there, although nothing has been removed: no store under test removes while these run. */
+/** What is over is not there, although nothing has been removed: by the store's own clock it is not over. */
 export function retentionContract(connect: (retention?: Retention) => ConversationStore): void {
   let clock: ManualClock;
   let store: ConversationStore;

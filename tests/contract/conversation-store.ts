@@ -1,5 +1,4 @@
 import type { ConversationStore } from "@parley/core/conversation/conversation-store";
-import type { Retention } from "@parley/core/conversation/retention";
 import { newConversationId } from "@parley/core/id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allTurns } from "../support/all-turns.ts";
@@ -13,6 +12,7 @@ import {
   replyOf,
   turnToBegin,
 } from "../support/stored-turns.ts";
+import type { Stores } from "../support/stores.ts";
 import { erasureContract } from "./conversation-store-erase.ts";
 import { movesContract } from "./conversation-store-moves.ts";
 import { hostileNamesContract } from "./conversation-store-names.ts";
@@ -22,18 +22,17 @@ import { rivalryContract } from "./conversation-store-rivals.ts";
 import { sessionContract } from "./conversation-store-sessions.ts";
 import { summaryContract } from "./conversation-store-summaries.ts";
 
-/** One store with its data; each `connect` is another instance that talks to it. */
-export type StoreUnderTest = { connect(retention?: Retention): ConversationStore; close(): Promise<void> };
+type StoreUnderTest = Pick<Stores, "store" | "close">;
 
 /** What every `ConversationStore` must do, whatever it is built on. */
-export function conversationStoreContract(name: string, makeStore: () => Promise<StoreUnderTest>): void {
+export function conversationStoreContract(name: string, open: () => Promise<StoreUnderTest>): void {
   describe(`conversation store: ${name}`, () => {
     let under: StoreUnderTest;
     let store: ConversationStore;
 
     beforeAll(async () => {
-      under = await makeStore();
-      store = under.connect();
+      under = await open();
+      store = under.store();
     });
     afterAll(() => under?.close());
 
@@ -43,11 +42,11 @@ export function conversationStoreContract(name: string, makeStore: () => Promise
     describe("sessions", () => sessionContract(() => store));
     describe("sessions that move", () => movesContract(() => store));
     describe("pages", () => pagingContract(() => store));
-    describe("summarise", () => summaryContract(() => under.connect()));
+    describe("summarise", () => summaryContract(() => under.store()));
     describe("erase", () => erasureContract(() => store));
-    describe("retention", () => retentionContract((retention) => under.connect(retention)));
+    describe("retention", () => retentionContract((retention) => under.store(retention)));
     describe("names that clients choose", () => hostileNamesContract(() => store));
-    describe("rivals", () => rivalryContract(() => under.connect()));
+    describe("rivals", () => rivalryContract(() => under.store()));
   });
 }
 

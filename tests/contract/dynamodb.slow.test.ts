@@ -17,8 +17,9 @@ import {
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { localConfig } from "@parley/local/local-config";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startDynamoLocal } from "../support/dynamodb-local.ts";
+import { dynamoLocalProblem, startDynamoLocal } from "../support/dynamodb-local.ts";
 import { fc } from "../support/property.ts";
 
 /*
@@ -39,13 +40,9 @@ const engines: Engine[] = [
   { name: "the stand-in on disk", start: startOnDisk },
 ];
 
-const amazon = await startDynamoLocal();
-if ("url" in amazon)
-  engines.push({
-    name: "Amazon's DynamoDB Local",
-    start: async () => ({ url: amazon.url, close: async () => {} }),
-  });
-else process.stdout.write(`not run on Amazon's DynamoDB Local: ${amazon.unavailable}\n`);
+const problem = dynamoLocalProblem();
+if (problem) process.stdout.write(`not run on Amazon's DynamoDB Local: ${problem}\n`);
+else engines.push({ name: "Amazon's DynamoDB Local", start: startDynamoLocal });
 
 async function startOnDisk() {
   const path = await mkdtemp(join(tmpdir(), "parley-dynamodb-"));
@@ -60,8 +57,7 @@ async function startOnDisk() {
 }
 
 function connect(endpoint: string): DynamoDBDocumentClient {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  return DynamoDBDocumentClient.from(new DynamoDBClient({ endpoint, region: "us-east-1", credentials }), {
+  return DynamoDBDocumentClient.from(new DynamoDBClient(localConfig(endpoint)), {
     marshallOptions: { removeUndefinedValues: true },
   });
 }
@@ -731,10 +727,6 @@ test("engines agree on random histories", { timeout: 120_000 }, async () => {
     for (const client of clients) client.destroy();
     await Promise.all(servers.map(({ close }) => close()));
   }
-});
-
-afterAll(async () => {
-  if ("url" in amazon) await amazon.close();
 });
 
 type Step = {

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { httpStatus } from "@parley/core/error";
+import { localConfig } from "@parley/local/local-config";
 import { type Stack, startStack } from "@parley/local/stack";
 import type { JsonValue } from "@protobuf-ts/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -105,8 +106,7 @@ describe("the recorded requests are answered", () => {
   beforeAll(async () => {
     const endpoint = stack.env["AWS_ENDPOINT_URL_DYNAMODB"];
     if (endpoint === undefined) throw new Error("the stack has no store");
-    const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-    const client = createDynamoClient({ endpoint, region: "us-east-1", credentials });
+    const client = createDynamoClient(localConfig(endpoint));
     await seed(new DynamoStore({ client, table: "parley" }), {
       owner: "anyone",
       id: ID,

@@ -1,27 +1,27 @@
 import { newTurnId } from "@parley/core/id";
 import type { Outbox, OutboxEntry, OutboxPart, PartState } from "@parley/core/telegram/outbox";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ManualClock } from "../support/manual-clock.ts";
 import { entryOf } from "../support/outbox-entries.ts";
 import { fc } from "../support/property.ts";
+import { NOW } from "../support/stored-turns.ts";
+import { type Stores, timeOf } from "../support/stores.ts";
 
 const STATES = ["pending", "sending", "sent", "uncertain", "dropped"] as const satisfies PartState[];
 const SETTLED = ["pending", "sent", "uncertain", "dropped"] as const;
 type Settled = (typeof SETTLED)[number];
 
-/** One outbox with its data; each `connect` is another worker that talks to it. */
-export type OutboxUnderTest = { connect(): Outbox; close(): Promise<void> };
-
 const statesOf = (entry: OutboxEntry | undefined) => entry?.parts.map(({ state }) => state);
 
 /** What every `Outbox` must do, whatever it is built on. */
-export function outboxContract(name: string, make: () => Promise<OutboxUnderTest>): void {
+export function outboxContract(name: string, open: () => Promise<Stores>): void {
   describe(`outbox: ${name}`, () => {
-    let under: OutboxUnderTest;
+    let under: Stores;
     let outbox: Outbox;
 
     beforeAll(async () => {
-      under = await make();
-      outbox = under.connect();
+      under = await open();
+      outbox = under.outbox();
     });
     afterAll(() => under?.close());
 
@@ -69,7 +69,7 @@ export function outboxContract(name: string, make: () => Promise<OutboxUnderTest
         const results = await Promise.all(
           Array.from({ length: 20 }, (_, rival) => {
             const parts = [{ text: `by ${rival}`, entities: [], state: "pending" as const }];
-            return under.connect().open(entryOf(1, { id, parts }));
+            return under.outbox().open(entryOf(1, { id, parts }));
           }),
         );
         const created = results.filter((result) => result.created);
@@ -112,7 +112,7 @@ export function outboxContract(name: string, make: () => Promise<OutboxUnderTest
 
       test("at once succeeds for one", async () => {
         const id = await opened(2, "sent");
-        const taken = await Promise.all(Array.from({ length: 20 }, () => under.connect().take(id, 1)));
+        const taken = await Promise.all(Array.from({ length: 20 }, () => under.outbox().take(id, 1)));
         expect(taken.filter(Boolean)).toHaveLength(1);
       });
     });
@@ -144,7 +144,7 @@ export function outboxContract(name: string, make: () => Promise<OutboxUnderTest
       test("at once succeeds for one, whose word stands", async () => {
         const id = await opened(2);
         const words = Array.from({ length: 20 }, (_, index) => SETTLED[index % 4] as Settled);
-        const settled = await Promise.all(words.map((word) => under.connect().settle(id, 0, word, false)));
+        const settled = await Promise.all(words.map((word) => under.outbox().settle(id, 0, word, false)));
         const at = settled.indexOf(true);
         expect(settled.filter(Boolean)).toHaveLength(1);
         expect(await states(id)).toEqual([words[at], "pending"]);
@@ -162,6 +162,12 @@ export function outboxContract(name: string, make: () => Promise<OutboxUnderTest
       expect(await outbox.take(id, 1)).toBe(false);
       expect(await outbox.settle(id, 19, "sent", false)).toBe(false);
       expect(await states(id)).toEqual(["sending"]);
+    });
+
+    test("an entry goes by itself after 48 hours, when Telegram has long given up on its update", async () => {
+      const { id } = (await under.outbox(new ManualClock(NOW)).open(entryOf(1))).entry;
+      const row = await under.rowBy({ pk: `OUTBOX#${id}`, collection: "outbox", id });
+      expect(timeOf(row?.["expires_at"])).toBe(NOW + 48 * 3_600_000);
     });
 
     test("any steps in any order do what the states allow", async () => {

@@ -3,6 +3,7 @@ import { createDynamoClient } from "@parley/core/conversation/dynamo-client";
 import { DynamoStore } from "@parley/core/conversation/dynamo-store";
 import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { localConfig } from "@parley/local/local-config";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { conversationStoreContract } from "../contract/conversation-store.ts";
 import { linksOf } from "../support/sst/archives.ts";
@@ -10,12 +11,7 @@ import { createGraphTable, tableOf } from "../support/sst/deployed.ts";
 import { stageGraph } from "../support/sst/stages.ts";
 
 const production = stageGraph("production");
-const client = (endpoint: string) =>
-  createDynamoClient({
-    endpoint,
-    region: "us-east-1",
-    credentials: { accessKeyId: "local", secretAccessKey: "local" },
-  });
+const client = (endpoint: string) => createDynamoClient(localConfig(endpoint));
 
 describe("the table", () => {
   test("is the one that the store is written for", () => {
@@ -60,7 +56,7 @@ conversationStoreContract("the graph's table", async () => {
   const dynamo = await startDynamo();
   const table = await createGraphTable(production, dynamo.url);
   return {
-    connect: (retention) =>
+    store: (retention) =>
       new DynamoStore({ client: client(dynamo.url), table, ...(retention && { retention }) }),
     close: () => dynamo.close(),
   };

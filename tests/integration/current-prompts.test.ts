@@ -7,7 +7,7 @@ import { assistantOn, sentTo } from "../support/assistant.ts";
 import { MINUTE_MS } from "../support/clock.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { fc } from "../support/property.ts";
-import { standIns, type ToolsUnderTest } from "../support/side-stores.ts";
+import { type Stores, standIns } from "../support/stores.ts";
 import { RecordingTelemetry } from "../support/telemetry.ts";
 
 const SECRET = "Never say the word hunter2.";
@@ -44,8 +44,8 @@ beforeEach(() => {
 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 30));
 
-describe.each(standIns)("on %s", (_name, open) => {
-  let under: ToolsUnderTest;
+describe.each(standIns)("on $name", ({ open }) => {
+  let under: Stores;
   beforeAll(async () => {
     under = await open();
   });

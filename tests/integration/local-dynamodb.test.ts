@@ -23,6 +23,7 @@ import { tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { dynalite } from "@parley/local/dynamodb/dynalite";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { type Dynamo, startDynamo } from "@parley/local/dynamodb/server";
+import { localConfig } from "@parley/local/local-config";
 import { afterEach, describe, expect, test } from "vitest";
 
 const TABLE = "parley";
@@ -41,14 +42,7 @@ async function start(options: { path?: string } = {}): Promise<Dynamo> {
 }
 
 function connect(endpoint: string, options: DynamoDBClientConfig = {}): DynamoDBDocumentClient {
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  const client = new DynamoDBClient({
-    endpoint,
-    region: "us-east-1",
-    credentials,
-    maxAttempts: 1,
-    ...options,
-  });
+  const client = new DynamoDBClient({ ...localConfig(endpoint), maxAttempts: 1, ...options });
   cleanups.push(() => client.destroy());
   return DynamoDBDocumentClient.from(client);
 }

@@ -8,10 +8,11 @@ import type { Conversation } from "@parley/core/conversation/types";
 import { newConversationId, newMessageId } from "@parley/core/id";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { localConfig } from "@parley/local/local-config";
 import { startRedisBackend } from "@parley/local/upstash/backend";
 import { startUpstash } from "@parley/local/upstash/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startDynamoLocal } from "../support/dynamodb-local.ts";
+import { dynamoLocalProblem, startDynamoLocal } from "../support/dynamodb-local.ts";
 import { apiKeysOf, type Functions, loadFunctions, newSecret } from "../support/in-process.ts";
 import { fc } from "../support/property.ts";
 
@@ -20,19 +21,16 @@ const COUNT = 1_000;
 const OTHERS = 200;
 const TURNS = 120;
 const T0 = Date.UTC(2026, 0, 1);
-const REGION = "us-east-1";
-const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
 
 const ada = newSecret("ada");
 const bob = newSecret("bob");
 
-const amazon = await startDynamoLocal();
-if ("unavailable" in amazon)
-  process.stdout.write(`skipped: paging on DynamoDB Local (${amazon.unavailable})\n`);
+const problem = dynamoLocalProblem();
+if (problem) process.stdout.write(`skipped: paging on DynamoDB Local (${problem})\n`);
 
-const engines = [
-  { name: "the dynalite front", start: () => startDynamo() },
-  ...("unavailable" in amazon ? [] : [{ name: "DynamoDB Local", start: async () => amazon }]),
+const engines: { name: string; start(): Promise<{ url: string; close(): Promise<void> }> }[] = [
+  { name: "the dynalite front", start: startDynamo },
+  ...(problem ? [] : [{ name: "DynamoDB Local", start: startDynamoLocal }]),
 ];
 
 type Page = { conversations: { id: string; timestamp: string }[]; next_page_token: string };
@@ -50,8 +48,7 @@ describe.each(engines)("on $name", ({ start }) => {
     const [dynamo, backend] = await Promise.all([start(), startRedisBackend({ engine: "embedded" })]);
     const upstash = await startUpstash({ backend, token: "test" });
     await ensureTable(dynamo.url, tableDefinition(TABLE));
-    const config = { endpoint: dynamo.url, region: REGION, credentials: CREDENTIALS };
-    client = DynamoDBDocumentClient.from(new DynamoDBClient(config), {
+    client = DynamoDBDocumentClient.from(new DynamoDBClient(localConfig(dynamo.url)), {
       marshallOptions: { removeUndefinedValues: true },
     });
     functions = loadFunctions({
@@ -59,8 +56,8 @@ describe.each(engines)("on $name", ({ start }) => {
       API_RATE_LIMIT_RPS: "100000",
       API_RATE_LIMIT_BURST: "100000",
       AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
-      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      AWS_ACCESS_KEY_ID: "local",
+      AWS_SECRET_ACCESS_KEY: "local",
       CONVERSATIONS_TABLE: TABLE,
       UPSTASH_REDIS_REST_URL: upstash.url,
       UPSTASH_REDIS_REST_TOKEN: upstash.token,

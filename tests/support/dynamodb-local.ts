@@ -26,14 +26,8 @@ jvm=$!
 exec 3<&-
 wait $jvm`;
 
-/**
- * Amazon's own DynamoDB Local, in memory, on a free port of 127.0.0.1.
- * Answers `unavailable` with the reason when this machine has no Java that can run it, and throws when it
- * has one and the server still does not come up.
- */
-export async function startDynamoLocal(): Promise<DynamoLocal | { unavailable: string }> {
-  const unavailable = javaProblem();
-  if (unavailable) return { unavailable };
+/** Amazon's own DynamoDB Local, in memory, on a free port of 127.0.0.1. */
+export async function startDynamoLocal(): Promise<DynamoLocal> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
@@ -49,7 +43,8 @@ export async function startDynamoLocal(): Promise<DynamoLocal | { unavailable: s
   }
 }
 
-function javaProblem(): string | undefined {
+/** Why it cannot run on this machine. */
+export function dynamoLocalProblem(): string | undefined {
   const found = spawnSync("java", ["-version"], { encoding: "utf8" });
   if (found.error) return "there is no java on PATH";
   const version = Number(/version "(?:1\.)?(\d+)/.exec(found.stderr)?.[1]);

@@ -10,6 +10,7 @@ import { MongoStore } from "@parley/core/conversation/mongo-store";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
 import type { Fault } from "@parley/local/faults";
+import { localConfig } from "@parley/local/local-config";
 import { startMongo } from "@parley/local/mongodb/server";
 import type { Requests } from "@parley/local/requests";
 
@@ -59,13 +60,13 @@ export const startStoreEngine = (
 ): Promise<StoreEngine> => (kind === "mongodb" ? startMongoEngine(options) : startDynamoEngine());
 
 const TABLE = "parley";
-const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
+/** For AWS's SDK: the queue's client is AWS's, whatever the store. */
+const AWS = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" };
 
 async function startDynamoEngine(): Promise<StoreEngine> {
   const dynamo = await startDynamo();
   await ensureTable(dynamo.url, tableDefinition(TABLE));
-  const connect = () =>
-    createDynamoClient({ endpoint: dynamo.url, region: "us-east-1", credentials: CREDENTIALS });
+  const connect = () => createDynamoClient(localConfig(dynamo.url));
   const client = connect();
   const clients = [client];
   async function rows(): Promise<Row[]> {
@@ -86,9 +87,7 @@ async function startDynamoEngine(): Promise<StoreEngine> {
     env: {
       CONVERSATIONS_TABLE: TABLE,
       AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
-      AWS_REGION: "us-east-1",
-      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      ...AWS,
     },
     connect() {
       const own = connect();
@@ -141,10 +140,7 @@ async function startMongoEngine(options: StoreOptions): Promise<StoreEngine> {
       STORE: "mongodb",
       MONGODB_URI: mongo.url,
       MONGODB_DATABASE: database,
-      // The queue's client is AWS's all the same.
-      AWS_REGION: "us-east-1",
-      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      ...AWS,
     },
     connect() {
       const own = createMongoClient(mongo.url);

@@ -8,7 +8,8 @@ import { newConversationId, newHolderId, newMessageId, newTurnId } from "@parley
 
 /** What the store keeps, made for tests that talk to the store itself. */
 
-export const NOW = Date.UTC(2026, 10, 22, 14, 40, 12);
+/** So far ahead that no store removes what expires a while later. */
+export const NOW = Date.UTC(2100, 10, 22, 14, 40, 12);
 export const LEASE_MS = 30_000;
 
 export const leaseFrom = (now: number): Lease => ({ holder: newHolderId(), until: now + LEASE_MS });

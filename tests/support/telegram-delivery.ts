@@ -8,6 +8,7 @@ import { DynamoOutbox } from "@parley/core/telegram/dynamo-outbox";
 import type { Outbox, OutboxEntry } from "@parley/core/telegram/outbox";
 import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
+import { localConfig } from "@parley/local/local-config";
 import { startTestBotApi, TOKEN } from "./bot-api.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { RecordingTelemetry } from "./telemetry.ts";
@@ -21,8 +22,7 @@ type Api = Pick<TelegramClient, "send">;
 export async function startDeliveryRig() {
   const [dynamo, botApi] = await Promise.all([startDynamo(), startTestBotApi()]);
   await ensureTable(dynamo.url, tableDefinition(TABLE));
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  const client = createDynamoClient({ endpoint: dynamo.url, region: "us-east-1", credentials });
+  const client = createDynamoClient(localConfig(dynamo.url));
   const outbox = new DynamoOutbox({ client, table: TABLE, clock: new ManualClock() });
   const api = new TelegramClient({ token: TOKEN }, botApi.url);
   const { control } = botApi;

@@ -9,6 +9,7 @@ import { ensureTable } from "@parley/local/dynamodb/ensure-table";
 import { startDynamo } from "@parley/local/dynamodb/server";
 import { callFunction, createFunction, type FunctionOptions } from "@parley/local/gateway/function";
 import { type GatewayLog, startGateway } from "@parley/local/gateway/server";
+import { localConfig } from "@parley/local/local-config";
 import { startPoller } from "@parley/local/queue/poller";
 import { startQueue } from "@parley/local/queue/server";
 import { startCalendar } from "@parley/local/simulators/calendar";
@@ -67,8 +68,7 @@ export async function createGraphTable(graph: Graph, url: string): Promise<strin
   const definition = tableOf(graph);
   await ensureTable(url, definition);
   const { attributeName, enabled } = (graph.one("aws:dynamodb/table:Table").inputs as unknown as Table).ttl;
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  const client = new DynamoDBClient({ endpoint: url, region: "us-east-1", credentials });
+  const client = new DynamoDBClient(localConfig(url));
   const TimeToLiveSpecification = { AttributeName: attributeName, Enabled: enabled };
   await client.send(
     new UpdateTimeToLiveCommand({ TableName: definition.TableName, TimeToLiveSpecification }),

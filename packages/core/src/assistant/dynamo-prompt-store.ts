@@ -1,33 +1,29 @@
-import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
+import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { TableClient } from "../conversation/table-client.ts";
 import type { PromptStore } from "./prompt-store.ts";
 
 const Key = { pk: "PROMPTS", sk: "PROMPTS" };
 
 /** `PromptStore` in the conversations' table, which the functions that answer may read anyway. */
 export class DynamoPromptStore implements PromptStore {
-  readonly #client: Pick<DynamoDBDocumentClient, "send">;
-  readonly #table: string;
+  readonly #table: TableClient;
 
   constructor(options: { client: Pick<DynamoDBDocumentClient, "send">; table: string }) {
-    this.#client = options.client;
-    this.#table = options.table;
+    this.#table = new TableClient(options);
   }
 
   async read(signal?: AbortSignal): Promise<string | undefined> {
-    const { Item } = await this.#client.send(
-      new GetCommand({ TableName: this.#table, Key }),
-      signal ? { abortSignal: signal } : {},
-    );
-    const json: unknown = Item?.["json"];
+    const item = await this.#table.get(Key, signal);
+    const json: unknown = item?.["json"];
     // Of another type, somebody has put it there by hand: broken, and not absent.
-    return typeof json === "string" ? json : Item && "";
+    return typeof json === "string" ? json : item && "";
   }
 
   async write(json: string): Promise<void> {
-    await this.#client.send(new PutCommand({ TableName: this.#table, Item: { ...Key, json } }));
+    await this.#table.put({ ...Key, json });
   }
 
   async reset(): Promise<void> {
-    await this.#client.send(new DeleteCommand({ TableName: this.#table, Key }));
+    await this.#table.transactUntilDone([this.#table.delete(Key)]);
   }
 }

@@ -96,8 +96,8 @@ export class DynamoStore implements ConversationStore {
       ExpressionAttributeNames: { "#until": "until" },
       ExpressionAttributeValues: { ":lease": lease, ":now": now, ":holder": lease.holder },
     };
-    const updated = await this.#table.update(items.turnKey(turn.conversationId, turn.seq), change, signal);
-    return updated && items.toTurn(updated);
+    const claimed = await this.#table.updated(items.turnKey(turn.conversationId, turn.seq), change, signal);
+    return claimed && items.toTurn(claimed);
   }
 
   async complete(turn: Turn, holder: string, reply: Reply, title?: string): Promise<boolean> {
@@ -110,7 +110,7 @@ export class DynamoStore implements ConversationStore {
       ExpressionAttributeValues: { ":reply": reply, ":holder": holder, ":message_id": reply.messageId },
     };
     const Key = items.turnKey(turn.conversationId, turn.seq);
-    if (title === undefined) return (await this.#table.update(Key, held)) !== undefined;
+    if (title === undefined) return this.#table.update(Key, held);
     const titled = {
       Key: items.headKey(turn.conversationId),
       UpdateExpression: "SET title = if_not_exists(title, :title)",
@@ -139,7 +139,7 @@ export class DynamoStore implements ConversationStore {
         "attribute_exists(pk) AND attribute_not_exists(erasing) AND (attribute_not_exists(summary) OR summary.upToSeq < :up_to_seq)",
       ExpressionAttributeValues: { ":summary": summary, ":up_to_seq": summary.upToSeq },
     };
-    return (await this.#table.update(items.headKey(conversationId), change, signal)) !== undefined;
+    return this.#table.update(items.headKey(conversationId), change, signal);
   }
 
   async turn(conversationId: string, seq: number): Promise<Turn | undefined> {
@@ -232,7 +232,7 @@ export class DynamoStore implements ConversationStore {
    * turns with their turn ids, then the chat's whereabouts, and the head last, so that a crash leaves something to find.
    */
   async erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined> {
-    const marked = await this.#table.update(
+    const marked = await this.#table.updated(
       items.headKey(id),
       {
         UpdateExpression: "SET erasing = :true REMOVE turn_count, last_activity",

@@ -2,11 +2,14 @@ import { TransactionCanceledException } from "@aws-sdk/client-dynamodb";
 import {
   type DynamoDBDocumentClient,
   GetCommand,
+  PutCommand,
+  type PutCommandInput,
   QueryCommand,
   type QueryCommandInput,
   TransactWriteCommand,
   type TransactWriteCommandInput,
   UpdateCommand,
+  type UpdateCommandInput,
 } from "@aws-sdk/lib-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { AppError } from "../error.ts";
@@ -15,6 +18,11 @@ import type { Item } from "./dynamo-items.ts";
 import { storeUnavailable, wait } from "./rivals.ts";
 
 export type TransactItem = NonNullable<TransactWriteCommandInput["TransactItems"]>[number];
+
+type Change = Pick<
+  UpdateCommandInput,
+  "UpdateExpression" | "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
+>;
 
 /**
  * Requests to one table: conditions that fail are answers, rivals are waited for, and whatever else goes wrong is an
@@ -56,25 +64,33 @@ export class TableClient {
     return Item;
   }
 
+  /** False: the condition did not hold. */
+  async put(
+    Item: Item,
+    condition: Pick<PutCommandInput, "ConditionExpression" | "ExpressionAttributeValues"> = {},
+  ): Promise<boolean> {
+    const command = new PutCommand({ TableName: this.name, Item, ...condition });
+    return (await this.#unlessRefused(() => this.#client.send(command))) !== undefined;
+  }
+
+  /** False: the condition did not hold. */
+  async update(Key: Item, change: Change, signal?: AbortSignal): Promise<boolean> {
+    const command = new UpdateCommand({ TableName: this.name, Key, ...change });
+    const send = () => this.#client.send(command, until(signal));
+    return (await this.#unlessRefused(send, signal)) !== undefined;
+  }
+
   /** The item after the update; undefined when the condition did not hold. */
-  async update(
-    Key: Item,
-    change: Pick<
-      UpdateCommand["input"],
-      "UpdateExpression" | "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
-    >,
-    signal?: AbortSignal,
-  ): Promise<Item | undefined> {
-    const command = new UpdateCommand({
-      TableName: this.name,
-      Key,
-      ReturnValues: "ALL_NEW",
-      ...change,
-    });
+  async updated(Key: Item, change: Change, signal?: AbortSignal): Promise<Item | undefined> {
+    const command = new UpdateCommand({ TableName: this.name, Key, ReturnValues: "ALL_NEW", ...change });
+    return (await this.#unlessRefused(() => this.#client.send(command, until(signal)), signal))?.Attributes;
+  }
+
+  #unlessRefused<T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
     return this.#run(async () => {
       for (let lost = 0; ; lost++) {
         try {
-          return (await this.#client.send(command, until(signal))).Attributes;
+          return await send();
         } catch (error) {
           const name = error instanceof Error && error.name;
           if (name === "ConditionalCheckFailedException") return undefined;

@@ -1,5 +1,6 @@
-import { type DynamoDBDocumentClient, GetCommand, PutCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
+import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Clock } from "../clock.ts";
+import { TableClient } from "../conversation/table-client.ts";
 import { newHolderId } from "../id.ts";
 import { OUTBOX_KEPT_S, type Outbox, type OutboxEntry, type PartState } from "./outbox.ts";
 
@@ -10,21 +11,17 @@ import { OUTBOX_KEPT_S, type Outbox, type OutboxEntry, type PartState } from "./
  * change: by the name it is told that it was done, unless somebody else has written since.
  */
 export class DynamoOutbox implements Outbox {
-  readonly #client: Pick<DynamoDBDocumentClient, "send">;
-  readonly #table: string;
+  readonly #table: TableClient;
   readonly #clock: Clock;
 
   constructor(options: { client: Pick<DynamoDBDocumentClient, "send">; table: string; clock: Clock }) {
-    this.#client = options.client;
-    this.#table = options.table;
+    this.#table = new TableClient(options);
     this.#clock = options.clock;
   }
 
   async get(id: string): Promise<OutboxEntry | undefined> {
-    const { Item } = await this.#client.send(
-      new GetCommand({ TableName: this.#table, Key: keyOf(id), ConsistentRead: true }),
-    );
-    return Item?.["entry"] as OutboxEntry | undefined;
+    const item = await this.#table.get(keyOf(id));
+    return item?.["entry"] as OutboxEntry | undefined;
   }
 
   async open(entry: OutboxEntry) {
@@ -32,18 +29,13 @@ export class DynamoOutbox implements Outbox {
     const parts = first ? [{ ...first, state: "sending" as const }, ...rest] : [];
     const stored = { ...entry, parts };
     const write = newHolderId();
-    const created = await this.#unlessRefused(
-      new PutCommand({
-        TableName: this.#table,
-        Item: {
-          ...keyOf(entry.id),
-          entry: stored,
-          last_write: write,
-          expires_at: Math.floor(this.#clock.now() / 1000) + OUTBOX_KEPT_S,
-        },
+    const expires_at = Math.floor(this.#clock.now() / 1000) + OUTBOX_KEPT_S;
+    const created = await this.#table.put(
+      { ...keyOf(entry.id), entry: stored, last_write: write, expires_at },
+      {
         ConditionExpression: "attribute_not_exists(pk) OR last_write = :write",
         ExpressionAttributeValues: { ":write": write },
-      }),
+      },
     );
     if (created) return { entry: stored, created };
     const standing = await this.get(entry.id);
@@ -63,31 +55,17 @@ export class DynamoOutbox implements Outbox {
     const part = `entry.parts[${index}].#state`;
     const following = `entry.parts[${index + 1}].#state`;
     const fits = `${part} = :from${next ? ` AND ${following} = :pending` : ""}`;
-    return this.#unlessRefused(
-      new UpdateCommand({
-        TableName: this.#table,
-        Key: keyOf(id),
-        UpdateExpression: `SET last_write = :write, ${part} = :to${next ? `, ${following} = :sending` : ""}`,
-        ConditionExpression: `(${fits}) OR last_write = :write`,
-        ExpressionAttributeNames: { "#state": "state" },
-        ExpressionAttributeValues: {
-          ":write": newHolderId(),
-          ":from": from,
-          ":to": to,
-          ...(next ? { ":sending": "sending", ":pending": "pending" } : {}),
-        },
-      }),
-    );
-  }
-
-  async #unlessRefused(command: PutCommand | UpdateCommand): Promise<boolean> {
-    try {
-      await this.#client.send(command as UpdateCommand);
-      return true;
-    } catch (error) {
-      if (error instanceof Error && error.name === "ConditionalCheckFailedException") return false;
-      throw error;
-    }
+    return this.#table.update(keyOf(id), {
+      UpdateExpression: `SET last_write = :write, ${part} = :to${next ? `, ${following} = :sending` : ""}`,
+      ConditionExpression: `(${fits}) OR last_write = :write`,
+      ExpressionAttributeNames: { "#state": "state" },
+      ExpressionAttributeValues: {
+        ":write": newHolderId(),
+        ":from": from,
+        ":to": to,
+        ...(next ? { ":sending": "sending", ":pending": "pending" } : {}),
+      },
+    });
   }
 }
 

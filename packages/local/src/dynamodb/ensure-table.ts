@@ -9,6 +9,7 @@ import {
   type TableDescription,
   UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
+import { localConfig } from "../local-config.ts";
 
 const ACTIVE_WITHIN_MS = 30_000;
 
@@ -22,8 +23,7 @@ export async function ensureTable(
   definition: CreateTableCommandInput,
 ): Promise<void> {
   if (typeof database !== "string") return ensure(database, definition);
-  const credentials = { accessKeyId: "local", secretAccessKey: "local" };
-  const client = new DynamoDBClient({ endpoint: database, region: "us-east-1", credentials });
+  const client = new DynamoDBClient(localConfig(database));
   try {
     await ensure(client, definition);
   } finally {

@@ -5,6 +5,7 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from "@aws-sdk/client-sqs";
+import { localConfig } from "../local-config.ts";
 
 export type QueueClient = {
   /** Waits up to 20 s for messages; all of their attributes come with them. */
@@ -33,9 +34,7 @@ export function createQueueClient(options: {
 }): QueueClient {
   const { endpoint, region, queueUrl: QueueUrl } = options;
   const client = new SQSClient({
-    endpoint,
-    region,
-    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    ...localConfig(endpoint, region),
     requestHandler: { requestTimeout: REQUEST_TIMEOUT_MS, throwOnRequestTimeout: true },
   });
   return {

@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { TTL_ATTRIBUTE, tableDefinition } from "@parley/core/conversation/dynamo-table";
 import { ensureTable, ensureTimeToLive } from "../dynamodb/ensure-table.ts";
 import { startDynamo } from "../dynamodb/server.ts";
 import type { Settings } from "../env.ts";
 import { hostOf } from "../host-of.ts";
+import { localConfig } from "../local-config.ts";
 import { LOCAL_CREDENTIALS, type OpenedStore, regionOf, startOn } from "./opened-store.ts";
 
 const DEFAULT_TABLE = "parley";
@@ -42,11 +43,6 @@ export async function openDynamo(
     migrate: (told) => migrate(new DynamoDBClient(localConfig(url, region)), name, told),
     tools: async () => (await import("./tools.ts")).dynamoTools(localConfig(url, region), name),
   };
-}
-
-function localConfig(endpoint: string, region: string): DynamoDBClientConfig {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = LOCAL_CREDENTIALS;
-  return { endpoint, region, credentials: { accessKeyId, secretAccessKey } };
 }
 
 async function migrate(client: DynamoDBClient, table: string, told: (line: string) => void = () => {}) {
