@@ -50,7 +50,7 @@ const ENGINES = [
   {
     name: "DynamoDB",
     start: startDynamoStore,
-    writes: ["TransactWriteItems", "UpdateItem"],
+    writes: ["TransactWriteItems", "UpdateItem", "PutItem"],
     begins: "TransactWriteItems",
     commits: "TransactWriteItems",
   },
@@ -64,6 +64,7 @@ const ENGINES = [
 ];
 
 const session = sessionClaim({ chatId: "chat" });
+const elsewhere = sessionClaim({ chatId: "another chat" });
 const first = turnToBegin({ session });
 const { conversationId } = first;
 const second = turnToBegin({ conversationId, turnCount: 1, session });
@@ -87,6 +88,12 @@ const life: Record<string, (store: ConversationStore) => Promise<unknown>> = {
   sessionConversation: (store) => store.sessionConversation("owner", session, 0),
   list: (store) => store.list("owner", { size: 5 }),
   turnsAfter: (store) => store.turnsAfter(conversationId, 0, 5),
+  summarise: (store) => store.summarise(conversationId, { text: "Hello was said", upToSeq: 1, tokens: 4 }),
+  moveSession: (store) => store.moveSession("owner", session, elsewhere),
+  "sessionConversation of the other chat": (store) => store.sessionConversation("owner", elsewhere, 0),
+  leaveSession: (store) => store.leaveSession("owner", session, NOW),
+  ping: (store) => store.ping(),
+  erase: (store) => store.erase("owner", conversationId),
 };
 
 async function liveThrough(

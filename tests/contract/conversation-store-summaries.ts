@@ -34,7 +34,7 @@ export function summaryContract(connect: () => ConversationStore): void {
     expect(items).toEqual([{ ...(await store.load(id, 0))?.conversation, summary: undefined }]);
   });
 
-  test("one that reaches further replaces it; the same and an older one do not", async () => {
+  test("one that reaches further replaces it; one that reaches as far and an older one do not", async () => {
     const store = connect();
     const id = await conversationOf(store, 9);
     expect(await store.summarise(id, summaryTo(4))).toBe(true);
@@ -42,6 +42,15 @@ export function summaryContract(connect: () => ConversationStore): void {
     expect(await store.summarise(id, summaryTo(3))).toBe(false);
     expect(await summaryOf(id)).toEqual(summaryTo(4));
     expect(await store.summarise(id, summaryTo(8))).toBe(true);
+    expect(await summaryOf(id)).toEqual(summaryTo(8));
+  });
+
+  test("one that is repeated is true: the first answer may be lost", async () => {
+    const store = connect();
+    const id = await conversationOf(store, 9);
+    for (let twice = 0; twice < 2; twice++) expect(await store.summarise(id, summaryTo(4))).toBe(true);
+    await store.summarise(id, summaryTo(8));
+    expect(await store.summarise(id, summaryTo(4))).toBe(false);
     expect(await summaryOf(id)).toEqual(summaryTo(8));
   });
 

@@ -79,7 +79,7 @@ async function startDynamoEngine(): Promise<StoreEngine> {
   return {
     ...dynamo,
     kind: "dynamodb",
-    operations: ["TransactWriteItems", "UpdateItem", "GetItem", "Query"],
+    operations: ["TransactWriteItems", "UpdateItem", "PutItem", "GetItem", "Query"],
     tries: 4,
     oneTry: { env: { AWS_MAX_ATTEMPTS: "1" }, times: 1 },
     // Itself, and its turn id.

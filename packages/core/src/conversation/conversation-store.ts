@@ -96,8 +96,8 @@ export interface ConversationStore {
   release(turn: Turn, holder: string): Promise<void>;
 
   /**
-   * Sets the conversation's summary, unless it has one that reaches as far or further. False: it has, or there is no such
-   * conversation any more.
+   * Sets the conversation's summary, unless it has another one that reaches as far or further. False: it has, or there is no
+   * such conversation any more.
    */
   summarise(conversationId: string, summary: Summary, signal?: AbortSignal): Promise<boolean>;
 

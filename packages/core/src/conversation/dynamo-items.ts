@@ -7,12 +7,35 @@ type Key = { pk: string; sk: string };
 const HEAD_SK = "TURN#HEAD";
 const turnSk = (seq: number) => `TURN#${String(seq).padStart(10, "0")}`;
 /** Sort keys of turns only; the head sorts after them. */
-export const FIRST_TURN = turnSk(0);
-export const LAST_TURN = turnSk(MAX_SEQ + 1);
+const FIRST_TURN = turnSk(0);
+const LAST_TURN = turnSk(MAX_SEQ + 1);
 
-export const conversationPk = (id: string) => `CONV#${id}`;
+const conversationPk = (id: string) => `CONV#${id}`;
 export const headKey = (id: string): Key => ({ pk: conversationPk(id), sk: HEAD_SK });
 export const turnKey = (id: string, seq: number): Key => ({ pk: conversationPk(id), sk: turnSk(seq) });
+/** A query for the newest turns of a conversation, up to number `last`; without it the head comes first, as one of them. */
+export const newest = (id: string, limit: number, last?: number) =>
+  within(id, FIRST_TURN, last === undefined ? HEAD_SK : turnSk(last), {
+    ScanIndexForward: false,
+    Limit: limit,
+  });
+
+/** A query for the turns after number `seq`, oldest first. */
+export const turnsAfter = (id: string, seq: number, limit: number) =>
+  within(id, turnSk(seq + 1), LAST_TURN, { ScanIndexForward: true, Limit: limit });
+
+const within = (
+  id: string,
+  first: string,
+  last: string,
+  order: { ScanIndexForward: boolean; Limit: number },
+) => ({
+  KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
+  ExpressionAttributeValues: { ":pk": conversationPk(id), ":first": first, ":last": last },
+  ConsistentRead: true,
+  ...order,
+});
+
 /** What clients choose is encoded, so that no value reaches beyond its own part of the key. */
 export const turnIdKey = (owner: string, turnId: string): Key => ({
   pk: `KEY#${encodeURIComponent(owner)}#${encodeURIComponent(turnId)}`,

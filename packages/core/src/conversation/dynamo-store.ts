@@ -1,18 +1,11 @@
 import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Summary } from "../assistant/context-window.ts";
 import { AppError } from "../error.ts";
-import { newConversationId } from "../id.ts";
-import {
-  type BeginTurn,
-  type Begun,
-  type ConversationStore,
-  type Erased,
-  OPENING_TURNS,
-  type Page,
-  type PageRequest,
-} from "./conversation-store.ts";
+import type { BeginTurn, Begun, ConversationStore, Erased, Page, PageRequest } from "./conversation-store.ts";
 import { beginItems, newestTurnCount } from "./dynamo-begin.ts";
+import { eraseConversation } from "./dynamo-erase.ts";
 import * as items from "./dynamo-items.ts";
+import { DynamoSessions } from "./dynamo-sessions.ts";
 import { OWNER_INDEX } from "./dynamo-table.ts";
 import { openTurn } from "./open-turn.ts";
 import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
@@ -21,8 +14,6 @@ import { wait } from "./rivals.ts";
 import { TableClient } from "./table-client.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
 
-/** Turns removed in one transaction, each with its turn id; DynamoDB allows 100 items. */
-const ERASED_AT_ONCE = 50;
 /** Turns read at once when those before them are over, and only not removed yet. */
 const SKIPPED_AT_ONCE = 100;
 
@@ -30,6 +21,7 @@ const SKIPPED_AT_ONCE = 100;
 export class DynamoStore implements ConversationStore {
   readonly #table: TableClient;
   readonly #retention: Retention;
+  readonly #sessions: DynamoSessions;
 
   /** @param options `retention` absent: everything is kept for ever */
   constructor(options: {
@@ -39,10 +31,11 @@ export class DynamoStore implements ConversationStore {
   }) {
     this.#table = new TableClient(options);
     this.#retention = options.retention ?? forEver;
+    this.#sessions = new DynamoSessions(this.#table, this.#retention);
   }
 
   async load(id: string, turns: number, signal?: AbortSignal) {
-    const { found } = await this.#query(id, { limit: turns + 1, signal });
+    const { found } = await this.#table.query(items.newest(id, turns + 1), signal);
     const [head, ...newest] = found;
     // Turns without a head: the conversation is being erased.
     if (!head || !items.isHead(head, this.#retention.since)) return undefined;
@@ -51,7 +44,7 @@ export class DynamoStore implements ConversationStore {
 
   async turnsBefore(id: string, seq: number, limit: number, signal?: AbortSignal): Promise<Turn[]> {
     if (seq <= 1) return [];
-    const { found } = await this.#query(id, { limit, last: items.turnKey(id, seq - 1).sk, signal });
+    const { found } = await this.#table.query(items.newest(id, limit, seq - 1), signal);
     return this.#kept(found).reverse();
   }
 
@@ -135,9 +128,11 @@ export class DynamoStore implements ConversationStore {
   async summarise(conversationId: string, summary: Summary, signal?: AbortSignal): Promise<boolean> {
     const change = {
       UpdateExpression: "SET summary = :summary",
+      // The same text again: the answer to the first attempt was lost.
       ConditionExpression:
-        "attribute_exists(pk) AND attribute_not_exists(erasing) AND (attribute_not_exists(summary) OR summary.upToSeq < :up_to_seq)",
-      ExpressionAttributeValues: { ":summary": summary, ":up_to_seq": summary.upToSeq },
+        "attribute_exists(pk) AND attribute_not_exists(erasing) AND (attribute_not_exists(summary) OR summary.upToSeq < :seq OR (summary.upToSeq = :seq AND summary.#text = :text))",
+      ExpressionAttributeNames: { "#text": "text" },
+      ExpressionAttributeValues: { ":summary": summary, ":seq": summary.upToSeq, ":text": summary.text },
     };
     return this.#table.update(items.headKey(conversationId), change, signal);
   }
@@ -147,47 +142,16 @@ export class DynamoStore implements ConversationStore {
     return item && this.#kept([item])[0];
   }
 
-  async sessionConversation(
-    owner: string,
-    session: SessionMetadata,
-    activeSince: number,
-    signal?: AbortSignal,
-  ) {
-    const item = await this.#table.get(items.sessionKey(owner, session), signal);
-    return item && (item["active_at"] as number) >= Math.max(activeSince, this.#retention.since)
-      ? (item["conversation_id"] as string)
-      : undefined;
+  sessionConversation(owner: string, session: SessionMetadata, activeSince: number, signal?: AbortSignal) {
+    return this.#sessions.conversation(owner, session, activeSince, signal);
   }
 
-  async leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void> {
-    const Item = {
-      ...items.sessionKey(owner, session),
-      conversation_id: newConversationId(now),
-      user_id: session.userId,
-      active_at: now,
-      ...items.expiry(this.#retention, now),
-    };
-    await this.#table.transactUntilDone([{ Put: { TableName: this.#table.name, Item } }]);
+  leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void> {
+    return this.#sessions.leave(owner, session, now);
   }
 
-  async moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
-    const item = await this.#table.get(items.sessionKey(owner, from));
-    const { since } = this.#retention;
-    if (!item || (item["active_at"] as number) < since) return;
-    // Before the chat is there, so that whoever erases the conversation finds it.
-    await this.#table.update(items.headKey(item["conversation_id"] as string), {
-      UpdateExpression: "ADD moved_to :chats",
-      ConditionExpression: "#owner = :owner",
-      ExpressionAttributeNames: { "#owner": "owner" },
-      ExpressionAttributeValues: { ":chats": new Set([to.chatId]), ":owner": owner },
-    });
-    const there = {
-      TableName: this.#table.name,
-      Item: { ...item, ...items.sessionKey(owner, to) },
-      ConditionExpression: "attribute_not_exists(pk) OR active_at < :since",
-      ExpressionAttributeValues: { ":since": since },
-    };
-    await this.#table.transactUntilDone([{ Put: there }]);
+  moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
+    return this.#sessions.move(owner, from, to);
   }
 
   async list(owner: string, { size, token }: PageRequest): Promise<Page<Conversation>> {
@@ -217,7 +181,7 @@ export class DynamoStore implements ConversationStore {
   async turnsAfter(conversationId: string, seq: number, limit: number, signal?: AbortSignal) {
     const turns: Turn[] = [];
     for (let from = seq, atOnce = limit + 1; ; atOnce = Math.max(limit + 1, SKIPPED_AT_ONCE)) {
-      const { found, more } = await this.#turnItems(conversationId, from, atOnce, signal);
+      const { found, more } = await this.#table.query(items.turnsAfter(conversationId, from, atOnce), signal);
       const kept = this.#kept(found);
       turns.push(...kept);
       if (!more || turns.length > limit || kept.length === found.length) {
@@ -227,48 +191,8 @@ export class DynamoStore implements ConversationStore {
     }
   }
 
-  /**
-   * The head first, marked: without its turn count no turn can begin, without its last activity it is in no list. Then
-   * turns with their turn ids, then the chat's whereabouts, and the head last, so that a crash leaves something to find.
-   */
-  async erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined> {
-    const marked = await this.#table.updated(
-      items.headKey(id),
-      {
-        UpdateExpression: "SET erasing = :true REMOVE turn_count, last_activity",
-        ConditionExpression: "#owner = :owner",
-        ExpressionAttributeNames: { "#owner": "owner" },
-        ExpressionAttributeValues: { ":owner": owner, ":true": true },
-      },
-      signal,
-    );
-    if (!marked) return undefined;
-    const erased: Erased = { turns: 0, chats: items.chatsOf(marked), opening: [] };
-    for (let more = true; more; ) {
-      const page = await this.#turnItems(id, 0, ERASED_AT_ONCE, signal);
-      const turns = page.found.map(items.toTurn);
-      const deletes = turns.flatMap((turn) => [
-        this.#table.delete(items.turnIdKey(owner, turn.turnId)),
-        this.#table.delete(items.turnKey(id, turn.seq)),
-      ]);
-      if (deletes.length > 0) await this.#table.transactUntilDone(deletes, signal);
-      if (erased.turns === 0) erased.opening = turns.slice(0, OPENING_TURNS).map(({ message }) => message);
-      erased.turns += turns.length;
-      more = page.more;
-    }
-    for (const chat of erased.chats) {
-      // The chat may be in another conversation by now, or in none.
-      const inThisOne = {
-        ConditionExpression: "conversation_id = :id",
-        ExpressionAttributeValues: { ":id": id },
-      };
-      await this.#table.transactUntilDone(
-        [this.#table.delete(items.sessionKey(owner, chat), inThisOne)],
-        signal,
-      );
-    }
-    await this.#table.transactUntilDone([this.#table.delete(items.headKey(id))], signal);
-    return erased;
+  erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined> {
+    return eraseConversation(this.#table, owner, id, signal);
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
@@ -279,37 +203,5 @@ export class DynamoStore implements ConversationStore {
   #kept(found: items.Item[]): Turn[] {
     const { since } = this.#retention;
     return found.map(items.toTurn).filter(({ createdAt }) => createdAt >= since);
-  }
-
-  /** Turns after `seq`, oldest first, those included that are over. */
-  #turnItems(id: string, seq: number, limit: number, signal?: AbortSignal) {
-    const first = items.turnKey(id, seq + 1).sk;
-    return this.#query(id, { limit, forward: true, first, last: items.LAST_TURN, signal });
-  }
-
-  /**
-   * Items of a conversation by sort key, newest first unless `forward`; the head comes first when `last` is absent.
-   */
-  #query(
-    id: string,
-    range: {
-      limit: number;
-      first?: string;
-      last?: string;
-      forward?: boolean;
-      signal?: AbortSignal | undefined;
-    },
-  ): Promise<{ found: items.Item[]; more: boolean }> {
-    const { first = items.FIRST_TURN, last = items.headKey(id).sk } = range;
-    return this.#table.query(
-      {
-        KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
-        ExpressionAttributeValues: { ":pk": items.conversationPk(id), ":first": first, ":last": last },
-        ScanIndexForward: range.forward ?? false,
-        ConsistentRead: true,
-        Limit: range.limit,
-      },
-      range.signal,
-    );
   }
 }

@@ -57,7 +57,7 @@ export class MongoDatabase {
     }
   }
 
-  /** For what may be done twice and the driver does not repeat by itself: a write to many documents. */
+  /** For what may be done twice and the driver does not repeat by itself: a write to many documents, a ping. */
   runAgain<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const again = (error: unknown) => {
       if (error instanceof MongoError) return work();

@@ -1,36 +1,23 @@
 import type { Filter, MongoClient } from "mongodb";
 import type { Summary } from "../assistant/context-window.ts";
 import { AppError } from "../error.ts";
-import { newConversationId } from "../id.ts";
-import {
-  type BeginTurn,
-  type Begun,
-  type ConversationStore,
-  type Erased,
-  OPENING_TURNS,
-  type Page,
-  type PageRequest,
-} from "./conversation-store.ts";
+import type { BeginTurn, Begun, ConversationStore, Erased, Page, PageRequest } from "./conversation-store.ts";
 import { appendTurn } from "./mongo-begin.ts";
-import { MongoDatabase, unlessDuplicate } from "./mongo-database.ts";
+import { MongoDatabase } from "./mongo-database.ts";
 import {
   type ConversationDocument,
-  expiry,
-  renewal,
-  sessionKey,
   type TurnDocument,
   toConversation,
   toTurn,
   turnKey,
 } from "./mongo-documents.ts";
+import { eraseConversation } from "./mongo-erase.ts";
+import { MongoSessions } from "./mongo-sessions.ts";
 import { openTurn } from "./open-turn.ts";
 import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
 import { forEver, type Retention } from "./retention.ts";
 import { wait } from "./rivals.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
-
-/** Turns removed by one command: far fewer than take as long as a command may. */
-const ERASED_AT_ONCE = 500;
 
 /**
  * `ConversationStore` on MongoDB, Atlas or any replica set: transactions are what it needs beside a server. For its
@@ -39,11 +26,13 @@ const ERASED_AT_ONCE = 500;
 export class MongoStore implements ConversationStore {
   readonly #db: MongoDatabase;
   readonly #retention: Retention;
+  readonly #sessions: MongoSessions;
 
   /** @param options `retention` absent: everything is kept for ever */
   constructor(options: { client: MongoClient; database: string; retention?: Retention }) {
     this.#db = new MongoDatabase(options);
     this.#retention = options.retention ?? forEver;
+    this.#sessions = new MongoSessions(this.#db, this.#retention);
   }
 
   async load(id: string, turns: number, signal?: AbortSignal) {
@@ -74,7 +63,7 @@ export class MongoStore implements ConversationStore {
       );
       if (appended.commit) return { outcome: "begun", turn: openTurn(turn, appended.seq) };
       if (appended.inTheWay === "session") {
-        const session = await this.#session(turn.owner, turn.session as SessionMetadata, signal);
+        const session = await this.#sessions.find(turn.owner, turn.session as SessionMetadata, signal);
         if (session && session.conversation_id !== turn.conversationId)
           return { outcome: "moved", conversationId: session.conversation_id };
       } else {
@@ -147,7 +136,12 @@ export class MongoStore implements ConversationStore {
           {
             _id: conversationId,
             erasing: { $exists: false },
-            $or: [{ summary: { $exists: false } }, { "summary.upToSeq": { $lt: summary.upToSeq } }],
+            $or: [
+              { summary: { $exists: false } },
+              { "summary.upToSeq": { $lt: summary.upToSeq } },
+              // The same text again: the answer to the first attempt was lost.
+              { "summary.upToSeq": summary.upToSeq, "summary.text": summary.text },
+            ],
           },
           { $set: { summary } },
         ),
@@ -163,47 +157,16 @@ export class MongoStore implements ConversationStore {
     return found ? toTurn(found) : undefined;
   }
 
-  async sessionConversation(
-    owner: string,
-    session: SessionMetadata,
-    activeSince: number,
-    signal?: AbortSignal,
-  ) {
-    const found = await this.#session(owner, session, signal);
-    return found && found.active_at >= Math.max(activeSince, this.#retention.since)
-      ? found.conversation_id
-      : undefined;
+  sessionConversation(owner: string, session: SessionMetadata, activeSince: number, signal?: AbortSignal) {
+    return this.#sessions.conversation(owner, session, activeSince, signal);
   }
 
-  async leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void> {
-    await this.#db.checkIndexes();
-    const nowhere = { conversation_id: newConversationId(now), user_id: session.userId, active_at: now };
-    const leave = () =>
-      unlessDuplicate(
-        this.#db.sessions.updateOne(sessionKey(owner, session), renewal(nowhere, this.#retention, now), {
-          upsert: true,
-        }),
-      );
-    // A rival made the document in the same moment.
-    for (let lost = 0; !(await this.#db.run(leave)); lost++) await wait(lost);
+  leaveSession(owner: string, session: SessionMetadata, now: number): Promise<void> {
+    return this.#sessions.leave(owner, session, now);
   }
 
-  async moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
-    await this.#db.checkIndexes();
-    const found = await this.#session(owner, from);
-    const { since } = this.#retention;
-    if (!found || found.active_at < since) return;
-    const { conversation_id, user_id, active_at } = found;
-    const moved = { conversation_id, user_id, active_at, ...expiry(this.#retention, active_at) };
-    // What is over there, and only not removed yet, is in nobody's way.
-    const over = { ...sessionKey(owner, to), active_at: { $lt: since } };
-    if (since > 0) await this.#db.run(() => this.#db.sessions.deleteOne(over));
-    const move = () =>
-      unlessDuplicate(
-        this.#db.sessions.updateOne(sessionKey(owner, to), { $setOnInsert: moved }, { upsert: true }),
-      );
-    // Refused, a rival put the chat somewhere in the same moment.
-    await this.#db.run(move);
+  moveSession(owner: string, from: SessionMetadata, to: SessionMetadata): Promise<void> {
+    return this.#sessions.move(owner, from, to);
   }
 
   async list(owner: string, { size, token }: PageRequest): Promise<Page<Conversation>> {
@@ -241,52 +204,12 @@ export class MongoStore implements ConversationStore {
     return { turns: found.slice(0, limit).map(toTurn), more: found.length > limit };
   }
 
-  /**
-   * The conversation first, marked: no turn can begin in it, nobody can read it, it is in no list. Then its turns, which are
-   * all that there will ever be, then the whereabouts of its chats, and the conversation last, so that a crash leaves
-   * something to find.
-   */
-  async erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined> {
-    const { conversations, turns, sessions } = this.#db;
-    const head = await this.#db.run(
-      () =>
-        conversations.findOneAndUpdate(
-          { _id: id, owner },
-          { $set: { erasing: true }, $unset: { last_activity: "" } },
-          { returnDocument: "after" },
-        ),
-      signal,
-    );
-    if (!head) return undefined;
-    const { session } = head;
-    const [opening, moved] = await this.#db.run(
-      () =>
-        Promise.all([
-          turns.find({ conversation_id: id }, { sort: { seq: 1 }, limit: OPENING_TURNS }).toArray(),
-          sessions.find({ conversation_id: id, owner }).toArray(),
-        ]),
-      signal,
-    );
-    let erased = 0;
-    for (let from = 1; from <= head.turn_count; from += ERASED_AT_ONCE) {
-      const some = { conversation_id: id, seq: { $gte: from, $lt: from + ERASED_AT_ONCE } };
-      erased += (await this.#db.runAgain(() => turns.deleteMany(some), signal)).deletedCount;
-    }
-    await this.#db.runAgain(() => sessions.deleteMany({ conversation_id: id, owner }), signal);
-    await this.#db.run(() => conversations.deleteOne({ _id: id, owner }), signal);
-    const others = moved.filter(({ chat_id }) => chat_id !== session?.chatId);
-    return {
-      turns: erased,
-      chats: [
-        ...(session ? [session] : []),
-        ...others.map(({ platform, user_id, chat_id }) => ({ platform, userId: user_id, chatId: chat_id })),
-      ],
-      opening: opening.map(({ message }) => message),
-    };
+  erase(owner: string, id: string, signal?: AbortSignal): Promise<Erased | undefined> {
+    return eraseConversation(this.#db, owner, id, signal);
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
-    await this.#db.run(() => this.#db.db.command({ ping: 1 }), signal);
+    await this.#db.runAgain(() => this.#db.db.command({ ping: 1 }), signal);
   }
 
   /** Oldest first, and in one round trip: fewer when MongoDB's 16 MB do not hold them. */
@@ -297,10 +220,6 @@ export class MongoStore implements ConversationStore {
       .find({ ...of, ...this.#kept() }, { sort: { seq: -1 }, limit, singleBatch: true })
       .toArray();
     return found.map(toTurn).reverse();
-  }
-
-  async #session(owner: string, session: SessionMetadata, signal?: AbortSignal) {
-    return this.#db.run(() => this.#db.sessions.findOne(sessionKey(owner, session)), signal);
   }
 
   /** Of turns: that they are not over. */
