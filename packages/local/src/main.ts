@@ -1,10 +1,17 @@
-import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { join } from "node:path";
 import { answer, answerLines } from "./ask.ts";
 import { banner } from "./banner.ts";
 import { chat } from "./chat.ts";
 import { createClient } from "./client.ts";
+import {
+  commonOptions,
+  dataDirOf,
+  exitWith,
+  parse,
+  ROOT,
+  settingsFileOf,
+  UsageError,
+} from "./command-line.ts";
 import { dev } from "./dev.ts";
 import type { Settings } from "./env.ts";
 import { loadSettings } from "./env.ts";
@@ -14,7 +21,6 @@ import { startStack } from "./stack.ts";
 import type { StopSignal } from "./stop.ts";
 import { exitCodeOf, runUntilStopped } from "./stop.ts";
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const DEFAULT_PORT = 3000;
 
 const HELP = `Parley on this machine: the functions that AWS runs, with a local stand-in for every service not configured.
@@ -33,21 +39,19 @@ A question that begins with a dash goes after a "--" of its own.
 Exit codes: 0 answered, 1 not answered, 2 wrong usage, 128 + n ended by signal n.
 `;
 
-class UsageError extends Error {}
-
 type Options = { settingsFile: string; dataDir: string; quiet: boolean };
 
 /** Runs `start` or `dev` and returns the exit code. */
 async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parse(argv);
+  const { values, positionals } = parse(argv, { ...commonOptions, quiet: { type: "boolean", short: "q" } });
   const [command = "start", ...words] = positionals;
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
   const options = {
-    settingsFile: values.settings === undefined ? join(ROOT, ".env") : resolve(values.settings),
-    dataDir: values.data === undefined ? join(ROOT, ".local") : resolve(values.data),
+    settingsFile: settingsFileOf(values),
+    dataDir: dataDirOf(values),
     quiet: values.quiet ?? false,
   };
   if (command === "start") return start(words, options);
@@ -105,20 +109,6 @@ async function withLog(dataDir: string, use: (logFile: LogFile) => Promise<numbe
   }
 }
 
-function parse(args: string[]) {
-  const options = {
-    quiet: { type: "boolean", short: "q" },
-    settings: { type: "string" },
-    data: { type: "string" },
-    help: { type: "boolean", short: "h" },
-  } as const;
-  try {
-    return parseArgs({ args, options, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}
-
 function portOf(env: Settings): number {
   const port = Number(env["PORT"] ?? DEFAULT_PORT);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
@@ -136,9 +126,4 @@ function describe(error: unknown): string {
   return error.message;
 }
 
-try {
-  process.exit(await main(process.argv.slice(2)));
-} catch (error) {
-  process.stderr.write(`parley: ${describe(error)}\n`);
-  process.exit(error instanceof UsageError ? 2 : 1);
-}
+await exitWith("parley", () => main(process.argv.slice(2)), { describe });

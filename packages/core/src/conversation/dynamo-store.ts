@@ -8,7 +8,7 @@ import * as items from "./dynamo-items.ts";
 import { DynamoSessions } from "./dynamo-sessions.ts";
 import { OWNER_INDEX } from "./dynamo-table.ts";
 import { openTurn } from "./open-turn.ts";
-import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
+import { decodeToken, listPage, listPosition } from "./page-token.ts";
 import { forEver, type Retention } from "./retention.ts";
 import { wait } from "./rivals.ts";
 import { TableClient } from "./table-client.ts";
@@ -169,12 +169,7 @@ export class DynamoStore implements ConversationStore {
       // The owner is the caller's own, whatever the token says.
       ExclusiveStartKey: after && { ...items.headKey(after.id), owner, last_activity: after.at },
     });
-    const page = found.map(items.toConversation);
-    const last = page.at(-1);
-    return {
-      items: page,
-      nextToken: more && last ? encodeToken({ id: last.id, at: last.lastActivity }) : undefined,
-    };
+    return listPage(found.map(items.toConversation), more);
   }
 
   /** One request, unless turns are over that the table has not removed yet: they come first and are passed over. */

@@ -14,7 +14,7 @@ import {
 import { eraseConversation } from "./mongo-erase.ts";
 import { MongoSessions } from "./mongo-sessions.ts";
 import { openTurn } from "./open-turn.ts";
-import { decodeToken, encodeToken, listPosition } from "./page-token.ts";
+import { decodeToken, listPage, listPosition } from "./page-token.ts";
 import { forEver, type Retention } from "./retention.ts";
 import { wait } from "./rivals.ts";
 import type { Conversation, Lease, Reply, SessionMetadata, Turn } from "./types.ts";
@@ -182,13 +182,7 @@ export class MongoStore implements ConversationStore {
         .limit(size + 1)
         .toArray(),
     );
-    const page = found.slice(0, size).map(toConversation);
-    const last = page.at(-1);
-    return {
-      items: page,
-      nextToken:
-        found.length > size && last ? encodeToken({ id: last.id, at: last.lastActivity }) : undefined,
-    };
+    return listPage(found.slice(0, size).map(toConversation), found.length > size);
   }
 
   async turnsAfter(conversationId: string, seq: number, limit: number, signal?: AbortSignal) {

@@ -1,6 +1,8 @@
 import { AppError } from "../error.ts";
 import { isConversationId } from "../id.ts";
 import * as z from "../schema.ts";
+import type { Page } from "./conversation-store.ts";
+import type { Conversation } from "./types.ts";
 
 /** Where a page of a list of conversations ended. */
 export const listPosition = z.object({
@@ -21,4 +23,10 @@ export function decodeToken<T>(token: string, schema: z.ZodMiniType<T>): T {
       meta: { argument: "page_token" },
     });
   }
+}
+
+/** A page of a list of conversations, with the token of the next one when there is `more`. */
+export function listPage(items: Conversation[], more: boolean): Page<Conversation> {
+  const last = more ? items.at(-1) : undefined;
+  return { items, nextToken: last && encodeToken({ id: last.id, at: last.lastActivity }) };
 }

@@ -1,13 +1,9 @@
-import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { commonOptions, dataDirOf, exitWith, parse, settingsFileOf, UsageError } from "../command-line.ts";
 import { loadSettings, type Settings } from "../env.ts";
 import { runForget } from "./forget-cli.ts";
 import { type OpenedStore, StoreInUseError } from "./opened-store.ts";
 import { openStore } from "./part.ts";
 import { runPrompt } from "./prompt-cli.ts";
-
-const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
 
 const HELP = `Where Parley keeps conversations: npm run store -- <command>
 
@@ -38,31 +34,34 @@ for forget also UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN, REDIS_URL and 
 Exit codes: 0 done, 1 not done, 2 wrong usage.
 `;
 
-class UsageError extends Error {}
+const OPTIONS = {
+  ...commonOptions,
+  platform: { type: "string" },
+  user: { type: "string" },
+  "dry-run": { type: "boolean" },
+  from: { type: "string" },
+  "without-redis": { type: "boolean" },
+} as const;
 
-type Values = ReturnType<typeof parse>["values"];
+type Values = ReturnType<typeof parse<typeof OPTIONS>>["values"];
 type Work = (store: OpenedStore, settings: Settings) => Promise<void>;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parse(argv);
+  const { values, positionals } = parse(argv, OPTIONS);
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
   const [command, ...rest] = positionals;
   const work = workOf(command, rest, values);
-  const settings = await loadSettings(
-    values.settings === undefined ? join(ROOT, ".env") : resolve(values.settings),
-    process.env,
-  );
+  const settings = await loadSettings(settingsFileOf(values), process.env);
   // AWS's SDK finds credentials there, and a .env file may hold them.
   Object.assign(process.env, settings);
-  const dataDir = values.data === undefined ? join(ROOT, ".local") : resolve(values.data);
   let store: OpenedStore;
   try {
-    store = await openStore(settings, dataDir);
+    store = await openStore(settings, dataDirOf(values));
   } catch (error) {
     if (!(error instanceof StoreInUseError)) throw error;
     if (command !== "migrate") throw new Error(`${error.message}: stop it first`);
@@ -132,31 +131,6 @@ function prompt([action, ...rest]: string[], tooMuch: (left: string[]) => void):
   };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        platform: { type: "string" },
-        user: { type: "string" },
-        "dry-run": { type: "boolean" },
-        from: { type: "string" },
-        "without-redis": { type: "boolean" },
-        settings: { type: "string" },
-        data: { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-try {
-  process.exit(await main(process.argv.slice(3)));
-} catch (error) {
-  process.stderr.write(`store: ${error instanceof Error ? error.message : String(error)}\n`);
-  if (error instanceof UsageError) process.stderr.write("npm run store -- --help lists the commands\n");
-  process.exit(error instanceof UsageError ? 2 : 1);
-}
+await exitWith("store", () => main(process.argv.slice(3)), {
+  hint: "npm run store -- --help lists the commands",
+});

@@ -1,15 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Config } from "@parley/core/config";
 import { TelegramClient } from "@parley/core/telegram/api";
 import type { Bot } from "@parley/core/telegram/bots";
 import { commands } from "@parley/core/telegram/texts";
 import { GrammyError, HttpError } from "grammy/web";
+import { commonOptions, dataDirOf, exitWith, parse, settingsFileOf, UsageError } from "../command-line.ts";
 import { loadSettings } from "../env.ts";
-
-const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
 
 const HELP = `Telegram bots of Parley: npm run telegram -- <command>
 
@@ -34,7 +30,11 @@ Exit codes: 0 done, 1 not done, 2 wrong usage.
 /** What the receiver reads; Telegram does not send the rest. */
 const ALLOWED_UPDATES = ["message", "edited_message", "callback_query"] as const;
 
-class UsageError extends Error {}
+const OPTIONS = {
+  ...commonOptions,
+  bot: { type: "string" },
+  "drop-pending": { type: "boolean", default: false },
+} as const;
 
 /** `address` and `secret` are there for set-webhook. */
 type Options = { address: string; secret: string; dropPending: boolean };
@@ -72,7 +72,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parse(argv);
+  const { values, positionals } = parse(argv, OPTIONS);
   const [name, ...rest] = positionals;
   if (values.help) {
     process.stdout.write(HELP);
@@ -88,13 +88,11 @@ async function main(argv: string[]): Promise<number> {
     process.stdout.write(`${randomBytes(32).toString("hex")}\n`);
     return 0;
   }
-  const settingsFile = values.settings === undefined ? join(ROOT, ".env") : resolve(values.settings);
-  const settings = await loadSettings(settingsFile, process.env);
+  const settings = await loadSettings(settingsFileOf(values), process.env);
   if (!command) {
-    const dataDir = values.data === undefined ? join(ROOT, ".local") : resolve(values.data);
     // The whole local stack: nothing that the other commands should wait for.
     const { localChat } = await import("./local-chat.ts");
-    return localChat({ settings, dataDir });
+    return localChat({ settings, dataDir: dataDirOf(values) });
   }
   const config = new Config(settings);
   const secret = setsWebhook ? (config.telegramSecrets[0] ?? "") : "";
@@ -124,24 +122,6 @@ async function forEachBot(
     }
   }
   return code;
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        bot: { type: "string" },
-        settings: { type: "string" },
-        data: { type: "string" },
-        "drop-pending": { type: "boolean", default: false },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
 }
 
 /** The API's, as webhooks begin with it. */
@@ -175,10 +155,7 @@ function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-try {
-  process.exit(await main(process.argv.slice(3)));
-} catch (error) {
-  process.stderr.write(`telegram: ${describe(error)}\n`);
-  if (error instanceof UsageError) process.stderr.write("npm run telegram -- --help lists the commands\n");
-  process.exit(error instanceof UsageError ? 2 : 1);
-}
+await exitWith("telegram", () => main(process.argv.slice(3)), {
+  describe,
+  hint: "npm run telegram -- --help lists the commands",
+});
