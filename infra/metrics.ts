@@ -1,4 +1,4 @@
-import type { Price } from "../packages/core/src/budget/prices.ts";
+import type { Price } from "../packages/core/src/budget/price.ts";
 import {
   type DimensionName,
   type Dimensions,

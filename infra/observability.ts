@@ -1,4 +1,5 @@
-import { DEFAULT_MODEL, priceOf } from "../packages/core/src/budget/prices.ts";
+import { DEFAULT_MODEL } from "../packages/core/src/budget/price.ts";
+import { priceOf } from "../packages/core/src/budget/prices.ts";
 import { type Alarm, alarms } from "./alarms.ts";
 import { dashboardBody } from "./dashboard.ts";
 import { type Deployment, namespaceOf } from "./metrics.ts";

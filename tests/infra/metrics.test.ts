@@ -1,4 +1,4 @@
-import { DEFAULT_MODEL } from "@parley/core/budget/prices";
+import { DEFAULT_MODEL } from "@parley/core/budget/price";
 import { type DimensionName, dimensions, type MetricName, metrics, SERVICE } from "@parley/core/metrics";
 import { alarmState } from "@parley/local/cloudwatch/alarms";
 import { queryOf } from "@parley/local/cloudwatch/dashboard";

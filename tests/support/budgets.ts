@@ -1,6 +1,7 @@
 import { Budgets, type DailyLimits } from "@parley/core/budget/budgets";
 import { Ledger } from "@parley/core/budget/ledger";
-import { type Price, priceOf } from "@parley/core/budget/prices";
+import type { Price } from "@parley/core/budget/price";
+import { priceOf } from "@parley/core/budget/prices";
 import { redisWorker } from "./redis-worker.ts";
 import type { RestClient } from "./upstash-rest.ts";
 

@@ -1,4 +1,5 @@
-import { DEFAULT_MODEL, priceOf } from "@parley/core/budget/prices";
+import { DEFAULT_MODEL } from "@parley/core/budget/price";
+import { priceOf } from "@parley/core/budget/prices";
 import { routes } from "@parley/functions/api/routes";
 import { type Deployment, namespaceOf } from "../../infra/metrics.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DEFAULT_MODEL } from "@parley/core/budget/prices";
+import { DEFAULT_MODEL } from "@parley/core/budget/price";
 import { routes } from "@parley/functions/api/routes";
 import { parseEmf } from "@parley/local/cloudwatch/emf";
 import { type Gateway, type GatewayLog, startGateway } from "@parley/local/gateway/server";

@@ -247,20 +247,19 @@ describe("budgets", () => {
     }
   });
 
-  test("are reckoned with the settings' prices before the table's", () => {
-    const { priceOf } = new Config({
+  test("are reckoned with the settings' prices, each its own model's", () => {
+    const { prices } = new Config({
       ...MODEL,
       OPENAI_MODEL: "qwen3",
       MODEL_PRICE: "1,2,3",
       OPENAI_FALLBACK_MODEL: "gpt-5.4-nano",
       FALLBACK_MODEL_PRICE: "4,5,6",
     });
-    expect(priceOf("qwen3")).toEqual({ input: 1, cached: 2, output: 3 });
-    expect(priceOf("gpt-5.4-nano")).toEqual({ input: 4, cached: 5, output: 6 });
-    expect(priceOf("gpt-5.4-mini")).toEqual({ input: 0.75, cached: 0.075, output: 4.5 });
-    expect(new Config(MODEL).priceOf("qwen3")).toBeUndefined();
+    expect(prices.get("qwen3")).toEqual({ input: 1, cached: 2, output: 3 });
+    expect(prices.get("gpt-5.4-nano")).toEqual({ input: 4, cached: 5, output: 6 });
+    expect(new Config(MODEL).prices.get("gpt-5.4-mini")).toBeUndefined();
     for (const name of ["MODEL_PRICE", "FALLBACK_MODEL_PRICE"]) {
-      expect(() => new Config({ ...MODEL, [name]: "1,2" }).priceOf).toThrow(
+      expect(() => new Config({ ...MODEL, [name]: "1,2" }).prices).toThrow(
         `${name}: is not input,cached,output in US dollars for a million tokens`,
       );
     }

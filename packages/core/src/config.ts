@@ -1,5 +1,5 @@
 import type { DailyLimits } from "./budget/budgets.ts";
-import { type Price, priceOf } from "./budget/prices.ts";
+import type { Price } from "./budget/price.ts";
 import { AppError } from "./error.ts";
 import type * as z from "./schema.ts";
 import {
@@ -141,14 +141,14 @@ export class Config {
     };
   }
 
-  /** What the models' tokens cost; undefined for one that neither a setting nor the table has. */
-  get priceOf(): (model: string) => Price | undefined {
-    const { OPENAI_MODEL, OPENAI_FALLBACK_MODEL } = parse(model, this.#env);
+  /** What the models' tokens cost, by their names, as far as it is set. */
+  get prices(): ReadonlyMap<string, Price | undefined> {
+    const { name, fallback } = this.model;
     const { MODEL_PRICE, FALLBACK_MODEL_PRICE } = parse(prices, this.#env);
-    return (name) =>
-      (name === OPENAI_MODEL && MODEL_PRICE) ||
-      (name === OPENAI_FALLBACK_MODEL && FALLBACK_MODEL_PRICE) ||
-      priceOf(name);
+    return new Map([
+      [fallback ?? "", FALLBACK_MODEL_PRICE],
+      [name, MODEL_PRICE],
+    ]);
   }
 
   /** What may be spent in a day; undefined where nothing is limited. */

@@ -1,4 +1,4 @@
-import { DEFAULT_MODEL, PRICE_FORMAT, parsePrice } from "./budget/prices.ts";
+import { DEFAULT_MODEL, PRICE_FORMAT, parsePrice } from "./budget/price.ts";
 import * as z from "./schema.ts";
 import type { Bot } from "./telegram/bots.ts";
 import { providerNames } from "./weather/providers.ts";

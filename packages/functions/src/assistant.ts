@@ -6,6 +6,7 @@ import { Titles } from "@parley/core/assistant/titles";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import { Budgets } from "@parley/core/budget/budgets";
 import { Ledger } from "@parley/core/budget/ledger";
+import { priceOf } from "@parley/core/budget/prices";
 import { systemClock as clock } from "@parley/core/clock";
 import type { Config } from "@parley/core/config";
 import { HolidayCalendar } from "@parley/core/holidays/holiday-calendar";
@@ -25,11 +26,12 @@ const drivers = {
 };
 
 function budgetsOf(config: Config, redis: Shared["redis"]): Budgets | undefined {
-  const { budgets: limits, priceOf } = config;
+  const { budgets: limits, prices } = config;
   if (!limits) return undefined;
   const { timeoutMs, maxOutputTokens } = config.model;
   const ledger = new Ledger({ redis, leaseMs: timeoutMs + SETTLE_MARGIN_MS });
-  return new Budgets({ ledger, limits, priceOf, maxOutputTokens, telemetry });
+  const price = (model: string) => prices.get(model) ?? priceOf(model);
+  return new Budgets({ ledger, limits, priceOf: price, maxOutputTokens, telemetry });
 }
 
 async function modelsOf(config: Config, redis: Shared["redis"]): Promise<Models> {

@@ -6,7 +6,8 @@ import { type Deadline, deadlineExceeded } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Account, Amount, Grant, Ledger, Limit } from "./ledger.ts";
 import { type BudgetName, overBudget } from "./over-budget.ts";
-import { costOf, type Price } from "./prices.ts";
+import type { Price } from "./price.ts";
+import { costOf } from "./prices.ts";
 
 /** Who a call is made for: a user of a platform, if one is known, and the API key or the bot that they come through. */
 export type Spender = { owner: string; user?: { platform: string; id: string } | undefined };

@@ -1,7 +1,5 @@
 import type { Usage } from "../assistant/chat-model.ts";
-
-/** US dollars for a million tokens; `cached` is of those of the input that the provider had in its prompt cache. */
-export type Price = { input: number; cached: number; output: number };
+import { PRICE_FORMAT, type Price, parsePrice } from "./price.ts";
 
 /**
  * The one table: standard tier, short context, OpenAI's list in November 2026
@@ -15,9 +13,6 @@ const prices: Readonly<Record<string, Price>> = {
   "gpt-6-luna": { input: 0.1, cached: 0.01, output: 0.5 },
 };
 
-/** Where `OPENAI_MODEL` says no other. */
-export const DEFAULT_MODEL = "gpt-5.4-mini";
-
 /**
  * What a model's tokens cost: `setting` when it is given, else the list's, dated names like their model's; undefined for a
  * model that the list does not have. @throws for a setting that is none
@@ -27,19 +22,6 @@ export function priceOf(model: string, setting?: string): Price | undefined {
   const price = parsePrice(setting);
   if (!price) throw new Error(`MODEL_PRICE is "${setting}", not ${PRICE_FORMAT}`);
   return price;
-}
-
-export const PRICE_FORMAT = "input,cached,output in US dollars for a million tokens";
-
-/** "0.75,0.075,4.5": input, cached input, output. Undefined for anything else. */
-export function parsePrice(text: string): Price | undefined {
-  const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
-  const [input, cached, output, ...rest] = numbers;
-  const valid = numbers.every((number) => Number.isFinite(number) && number >= 0);
-  if (!valid || rest.length > 0 || input === undefined || cached === undefined || output === undefined) {
-    return undefined;
-  }
-  return { input, cached, output };
 }
 
 /** In billionths of a US dollar, rounded up. */
