@@ -22,10 +22,10 @@ export const timeBudget = {
   excellent: { startRatio: 2.8, offMicros: 65, onMicros: 310, heapMB: 0.2 },
 };
 
-const answering = { zip: 610, start: 431, traced: 515, total: 908 };
-const reading = { zip: 216, start: 423, traced: 507, total: 620 };
+const answering = { zip: 610, start: 433, traced: 517, total: 909 };
+const reading = { zip: 217, start: 425, traced: 509, total: 622 };
 /** Without Twirp, which has no method for it. */
-const restOnly = { ...reading, zip: 182, total: 512 };
+const restOnly = { ...reading, zip: 183, total: 514 };
 
 /**
  * The limit of each function: a little above what it weighs, so that what makes one heavier is seen at once. Raise it when
@@ -48,21 +48,21 @@ export const budgets: Readonly<
   "describe-conversation": reading,
   "delete-conversation": restOnly,
   "export-conversation": restOnly,
-  "telegram-webhook": { zip: 154, start: 256, traced: 340, total: 430 },
-  health: { zip: 178, start: 89, traced: 173, total: 501 },
+  "telegram-webhook": { zip: 154, start: 257, traced: 341, total: 431 },
+  health: { zip: 179, start: 92, traced: 175, total: 503 },
   docs: {
     zip: 650,
-    start: 128,
-    traced: 212,
-    total: 212,
+    start: 129,
+    traced: 213,
+    total: 213,
     beyond: { zip: "Swagger UI's own files, which are read when a browser asks for them" },
   },
-  fallback: { zip: 63, start: 86, traced: 170, total: 170 },
+  fallback: { zip: 63, start: 87, traced: 171, total: 171 },
   "telegram-worker": {
     zip: 656,
-    start: 555,
-    traced: 640,
-    total: 1_042,
+    start: 557,
+    traced: 641,
+    total: 1_044,
     beyond: {
       zip: "what answers, the holidays of the world with it, Telegram's client, and the parser of Markdown",
       start: "Telegram's client; nobody waits for its start but a queue",

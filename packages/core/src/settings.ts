@@ -99,6 +99,8 @@ const OPENAI_URL = "https://api.openai.com/v1";
 /** With its regional ones, such as eu.api.openai.com. */
 export const isOpenAI = (baseUrl: string) => /^(?:[\w-]+\.)?api\.openai\.com$/.test(new URL(baseUrl).host);
 export const modelName = z.object({ OPENAI_MODEL: withDefault(filled, DEFAULT_MODEL) });
+/** Responses takes no smaller limit. */
+const LEAST_OUTPUT_TOKENS = 16;
 export const model = z.object({
   ...modelName.shape,
   OPENAI_API_KEY: filled,
@@ -108,7 +110,7 @@ export const model = z.object({
   OPENAI_REASONING_EFFORT: optional(z.string()),
   OPENAI_TIMEOUT_MS: withDefault(positive(), 20_000),
   // What a reply may hold, 32,000 characters, is about as many.
-  MAX_OUTPUT_TOKENS: withDefault(positive(), 8_192),
+  MAX_OUTPUT_TOKENS: withDefault(integer(LEAST_OUTPUT_TOKENS), 8_192),
 });
 
 const price = z.pipe(
