@@ -56,7 +56,7 @@ describe("npm run dev", () => {
     await seen(parley, new RegExp(`^GET /v1/conversations/${id} 200 \\d+ ms`, "m"));
     parley.kill("SIGTERM");
     expect((await parley.finished).code).toBe(143);
-    expect(parley.survivors()).toEqual([]);
+    await parley.gone();
     expect((await run("list")).code).toBe(3);
   });
 
@@ -115,7 +115,7 @@ describe("npm run dev", () => {
     expect(stderr).toBe(
       `parley: port ${port} is taken; choose another with PORT, as in PORT=3001 npm run dev\n`,
     );
-    expect(parley.survivors()).toEqual([]);
+    await parley.gone();
   });
 
   test.each(["http", "70000", "-1", "3.5"])("PORT=%s is wrong usage", async (PORT) => {

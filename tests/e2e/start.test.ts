@@ -50,7 +50,7 @@ const waitFor = (parley: Running, pattern: RegExp) =>
 
 async function expectEnd(parley: Running, code: number): Promise<void> {
   expect((await parley.finished).code).toBe(code);
-  expect(parley.survivors()).toEqual([]);
+  await parley.gone();
 }
 
 describe("a question on the command line", () => {
@@ -101,7 +101,7 @@ describe("a question on the command line", () => {
     const { code, stderr } = await parley.finished;
     expect(code).toBe(1);
     expect(stderr).toMatch(/^parley: REDIS_URL .+\n$/);
-    expect(parley.survivors()).toEqual([]);
+    await parley.gone();
   });
 
   test.each([
@@ -236,6 +236,6 @@ describe.runIf(hasTerminals)("a chat on a terminal", () => {
     await waitFor(parley, /> /);
     parley.kill("SIGKILL");
     await parley.finished;
-    await vi.waitFor(() => expect(parley.survivors()).toEqual([]), { timeout: 5_000 });
+    await parley.gone();
   });
 });

@@ -87,7 +87,7 @@ describe("telegram chat on a stack of its own", () => {
     expect(place).toMatch(/°C.*simulated/);
     expect(state).toMatch(/^Conversation: .+\nMessages from you: 3\nLast one: just now$/);
     expect(more).toEqual([]);
-    expect(parley.survivors()).toEqual([]);
+    await parley.gone();
   });
 
   test("a signal ends it, and whatever it started", async () => {
@@ -95,7 +95,7 @@ describe("telegram chat on a stack of its own", () => {
     await vi.waitFor(() => expect(parley.output()).toContain("You are talking to"), { timeout: 15_000 });
     parley.kill("SIGTERM");
     await parley.finished;
-    expect(parley.survivors()).toEqual([]);
+    await parley.gone();
   });
 });
 

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Finished } from "./process.ts";
 import { quietEnvironment } from "./process.ts";
@@ -24,6 +25,8 @@ export type Running = {
   finished: Promise<Finished>;
   /** Commands of processes that were started by this run, at whatever depth, and still live. Linux only. */
   survivors(): string[];
+  /** Resolves when there are none, within moments of its end. */
+  gone(): Promise<void>;
 };
 
 const folders: string[] = [];
@@ -88,13 +91,19 @@ function start(file: string, args: string[], { env, stdin }: RunOptions): Runnin
   const finished = once(child, "close").then(
     ([code, signal]: unknown[]) => ({ ...written, code, signal }) as Finished,
   );
+  const survivors = () => processesMarked(`PARLEY_TEST_RUN=${mark}`);
   return {
     send: (line) => child.stdin.write(line),
     hangUp: () => child.stdout.destroy(),
     kill: (signal) => child.kill(signal),
     output: () => output,
     finished,
-    survivors: () => processesMarked(`PARLEY_TEST_RUN=${mark}`),
+    survivors,
+    async gone() {
+      // A server's watchdog ends a moment after both.
+      for (const until = Date.now() + 5_000; survivors().length > 0 && Date.now() < until; ) await sleep(20);
+      if (survivors().length > 0) throw new Error(`still running: ${survivors().join("; ")}`);
+    },
   };
 }
 
