@@ -1,0 +1,91 @@
+import type { Passing } from "./passing.ts";
+import type { Answered, Watcher } from "./wire.ts";
+
+/** A transition of a circuit as Redis answered it. Times by `performance.now()`; Redis did it somewhere between them. */
+export type Transition = {
+  instance: number;
+  provider: string;
+  op: "acquire" | "settle";
+  attempt: string;
+  generation: string;
+  outcome: string;
+  /** `acquire`: closed, half_open or refused, and the generation. `settle`: the new state where it changed. */
+  reply: readonly string[];
+  askedAt: number;
+  doneAt: number;
+};
+
+export type Recorder = ReturnType<typeof startRecorder>;
+
+/** Keeps what the checks need of all that passed the wire. */
+export function startRecorder() {
+  const stored = new Set<string>();
+  const saidAt = new Map<string, number>();
+  const askedTooSoon = new Set<string>();
+  const transitions: Transition[] = [];
+  const weatherCalls: Passing[] = [];
+
+  /** Or perhaps said, and never again. */
+  function said({ operation, turn }: Passing) {
+    if (operation === "sendMessage" && turn !== undefined && !saidAt.has(turn))
+      saidAt.set(turn, performance.now());
+  }
+
+  const watcher: Watcher = {
+    broken(passing) {
+      if (passing.engine === "telegram") said(passing);
+    },
+    asked(passing) {
+      const { engine, operation, turn } = passing;
+      if (engine === "model" && operation === "reply" && turn !== undefined && !stored.has(turn)) {
+        askedTooSoon.add(turn);
+      }
+      if (engine === "weather") weatherCalls.push(passing);
+    },
+    done(passing, answer) {
+      const { engine, operation, turn, body } = passing;
+      if (turn !== undefined && answer.status === 200) {
+        if (engine === "store" && operation === "TransactWriteItems" && body.includes('"turn_id"'))
+          stored.add(turn);
+        if (engine === "telegram") said(passing);
+      }
+      if (engine === "redis" && body.includes("breaker:{"))
+        transitions.push(...transitionOf(passing, answer));
+    },
+  };
+
+  return {
+    ...watcher,
+    stored,
+    /** When Telegram was sent a turn's answer. */
+    saidAt,
+    /** Turns of which the model was asked before they were in the store. */
+    askedTooSoon,
+    transitions,
+    /** Requests to the first weather provider. */
+    weatherCalls,
+  };
+}
+
+function transitionOf({ instance, at, body }: Passing, { status, body: answer }: Answered): Transition[] {
+  if (status !== 200) return [];
+  const [, , , key = "", , op, attempt = "", generation = "", outcome = ""] = JSON.parse(body) as string[];
+  const { result } = JSON.parse(answer.toString()) as { result: string[] };
+  const provider = /\{(.*)\}/.exec(key)?.[1] ?? "";
+  // As the client asks for them.
+  const reply = result.map((text) => Buffer.from(text, "base64").toString());
+  const doneAt = performance.now();
+  return [
+    {
+      instance,
+      provider,
+      op: op as Transition["op"],
+      attempt,
+      generation,
+      outcome,
+      reply,
+      askedAt: at,
+      doneAt,
+    },
+  ];
+}
