@@ -24,12 +24,20 @@ export function recoversLate(transitions: readonly Transition[], since: number):
 export const hasOpened = (transitions: readonly Transition[], since: number) =>
   transitions.some((each) => each.provider === PROVIDER && isOpening(each) && each.doneAt > since);
 
+type Heard = {
+  transitions: readonly Transition[];
+  /** Requests to the provider. */
+  calls: readonly Passing[];
+  /** Calls, to any provider, that were let through without the circuit's state. */
+  blind: number;
+};
+
 /** What the circuit did, held against what it is to do. Redis must have kept its state all the time. */
-export function checkBreaker(transitions: readonly Transition[], calls: readonly Passing[]): string[] {
+export function checkBreaker({ transitions, calls, blind }: Heard): string[] {
   const own = transitions.filter(({ provider }) => provider === PROVIDER);
   const granted = own.filter(({ op, reply }) => op === "acquire" && reply[0] !== "refused");
   return [
-    ...checkCalls(granted, calls),
+    ...checkCalls(granted.length + blind, calls.length),
     ...checkProbes(granted.filter(isProbe), own),
     ...own.filter(isOpening).flatMap((opening) => checkOpening(opening, own)),
   ];
@@ -40,9 +48,8 @@ const isOpening = ({ op, reply }: Transition) => op === "settle" && reply[0] ===
 const isFailure = ({ op, outcome }: Transition) => op === "settle" && outcome === "failure";
 
 /** Nobody calls without having been let. */
-function checkCalls(granted: readonly Transition[], calls: readonly Passing[]): string[] {
-  if (calls.length <= granted.length) return [];
-  return [`breaker exact: ${calls.length} calls, and ${granted.length} were let through`];
+function checkCalls(granted: number, calls: number): string[] {
+  return calls <= granted ? [] : [`breaker exact: ${calls} calls, and ${granted} were let through`];
 }
 
 /** One probe in each half-open state, not before the cooldown, or the lease of the probe before it, is over. */
@@ -74,8 +81,10 @@ function checkProbes(probes: readonly Transition[], own: readonly Transition[]):
 function checkOpening(opening: Transition, own: readonly Transition[]): string[] {
   if (own.some((each) => isProbe(each) && each.attempt === opening.attempt)) return [];
   const failures = own.filter((each) => isFailure(each) && each.generation === opening.generation);
-  const sooner = failures.filter(({ doneAt }) => doneAt < opening.askedAt).length;
-  const atMost = failures.filter(({ askedAt }) => askedAt <= opening.doneAt).length;
+  // One that Redis was told twice counts once.
+  const attempts = (own: readonly Transition[]) => new Set(own.map(({ attempt }) => attempt)).size;
+  const sooner = attempts(failures.filter(({ doneAt }) => doneAt < opening.askedAt));
+  const atMost = attempts(failures.filter(({ askedAt }) => askedAt <= opening.doneAt));
   if (sooner < MAX_FAILURES && atMost >= MAX_FAILURES) return [];
   return [`breaker exact: opened after ${sooner + 1} to ${atMost} failures instead of ${MAX_FAILURES}`];
 }

@@ -28,6 +28,9 @@ export type Fault = Partial<Pick<Wave, "messages" | "weather" | "limitMs">> & {
   after?(drill: Drill): Promise<string[]>;
 };
 
+/** An update of Telegram's is tried three times, and then given up. */
+const MOST_A_TURN = 2;
+
 /** Strikes a share of an engine's requests, of those that `of` picks. */
 export function share(
   { stage, draw }: Drill,
@@ -37,9 +40,14 @@ export function share(
   of: (passing: Passing) => boolean = () => true,
 ): () => void {
   const kind = typeof strike === "function" ? "made" : strike.kind;
+  const struck = new Map<string, number>();
   return stage.wire.rule((passing) => {
     if (passing.engine !== engine || !of(passing)) return undefined;
-    if (draw(`${kind} ${engine} ${passing.operation} ${passing.turn ?? ""}`) >= probability) return undefined;
+    const { turn = "", operation } = passing;
+    if (draw(`${kind} ${engine} ${operation} ${turn}`) >= probability) return undefined;
+    const times = (struck.get(turn) ?? 0) + 1;
+    if (turn !== "" && times > MOST_A_TURN) return undefined;
+    struck.set(turn, times);
     return typeof strike === "function" ? strike(passing) : strike;
   });
 }

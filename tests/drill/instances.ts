@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { quietEnvironment } from "../support/process.ts";
@@ -59,6 +59,7 @@ export async function startInstances(options: {
       ...{ instance, group, child: undefined, ready: false, stopped: false, killed: false, aheadMs: 0 },
       ...{ running: new Map(), disturbances: [] },
     }));
+  const logOf = (instance: number) => join(options.logFolder, `instance-${instance}.log`);
   const waiting = new Set<() => void>();
   let closing = false;
   let lastId = 0;
@@ -71,7 +72,7 @@ export async function startInstances(options: {
   };
 
   async function start(member: Member): Promise<void> {
-    const log = await open(join(options.logFolder, `instance-${member.instance}.log`), "a");
+    const log = await open(logOf(member.instance), "a");
     if (closing) return log.close();
     starts += 1;
     const child = fork(PROGRAM, [], {
@@ -146,6 +147,11 @@ export async function startInstances(options: {
   return {
     count: members.length,
     started: () => starts,
+    /** How many lines with that text the instances have logged. */
+    async logged(text: string): Promise<number> {
+      const logs = await Promise.all(members.map(({ instance }) => readFile(logOf(instance), "utf8")));
+      return logs.reduce((sum, log) => sum + log.split(text).length - 1, 0);
+    },
     async invoke(group: Group, invocation: Invocation): Promise<Outcome> {
       return run(await free(group), invocation);
     },

@@ -1,26 +1,30 @@
 import { type Attempt, type DrillTurn, isAnswer } from "./traffic.ts";
 
+/** With their widths; the first from the left. */
 const COLUMNS = [
-  "fault",
-  "struck",
-  "turns",
-  "at once",
-  "after errors",
-  "errors",
-  "worst ms",
-  "worst attempt",
-  "holds",
-];
-const WIDTHS = [22, 6, 6, 8, 13, 9, 14, 6, 0];
+  ["fault", 23],
+  ["struck", 6],
+  ["turns", 5],
+  ["at once", 7],
+  ["after errors", 12],
+  ["worst ms", 8],
+  ["worst attempt", 13],
+  ["holds", 5],
+] as const;
 
-const line = (cells: readonly (string | number)[]) =>
-  cells
-    .map((cell, at) =>
-      at === 0 ? String(cell).padEnd(WIDTHS[at] ?? 0) : String(cell).padStart(WIDTHS[at] ?? 0),
-    )
-    .join(" ");
+const line = (cells: readonly (string | number)[], rest: string) => {
+  const padded = COLUMNS.map(([, width], at) => {
+    const cell = String(cells[at]);
+    return at === 0 ? cell.padEnd(width) : cell.padStart(width);
+  });
+  return `${padded.join("  ")}  ${rest}`.trimEnd();
+};
 
-export const heading = () => line(COLUMNS);
+export const heading = () =>
+  line(
+    COLUMNS.map(([name]) => name),
+    "errors",
+  );
 
 type Row = {
   fault: string;
@@ -38,17 +42,11 @@ export function rowOf({ fault, struck, holds, turns: all }: Row): string {
   const hadErrors = answered.filter(({ attempts }) => attempts.length > 1);
   const worst = Math.max(0, ...answered.map(({ saidAt, answeredAt = 0 }) => answeredAt - saidAt));
   const attempt = Math.max(0, ...turns.flatMap(({ attempts }) => attempts.map(({ ms }) => ms)));
-  return line([
-    ...[
-      fault,
-      struck ?? "all",
-      turns.length,
-      answered.length - hadErrors.length,
-      hadErrors.length,
-      failures.length,
-    ],
-    ...[Math.round(worst), Math.round(attempt), holds ? "yes" : "NO", ` ${kindsOf(failures)}`],
-  ]);
+  const cells = [
+    ...[fault, struck ?? "all", turns.length, answered.length - hadErrors.length, hadErrors.length],
+    ...[Math.round(worst), Math.round(attempt), holds ? "yes" : "NO"],
+  ];
+  return line(cells, kindsOf(failures));
 }
 
 /** How often each code was answered, and how often nothing was. */

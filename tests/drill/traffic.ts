@@ -122,6 +122,8 @@ export async function startTraffic(stage: Stage, seed: number) {
 
   return {
     all: everybody,
+    /** Those that go on all the time. */
+    talkers: conversations.length,
     turns: () => everybody().flatMap(({ turns }) => turns),
     /** Somebody new asks for weather, in a conversation of one turn. */
     async stranger(fault: string): Promise<void> {
@@ -133,7 +135,8 @@ export async function startTraffic(stage: Stage, seed: number) {
     /** Every conversation says so much; resolves when all is answered or given up. */
     async wave(how: Wave): Promise<void> {
       await Promise.all(conversations.map((conversation) => talk(conversation, how)));
-      await stage.botApi.control.settled({ timeout_ms: SETTLE_MS });
+      // What is not delivered by then is found where answers are looked for.
+      await stage.botApi.control.settled({ timeout_ms: SETTLE_MS }).catch(() => undefined);
       await Promise.race([stage.poller.idle(), sleep(SETTLE_MS, undefined, { ref: false })]);
       for (const turn of conversations.flatMap(({ kind, turns }) => (kind === "telegram" ? turns : []))) {
         const at = stage.recorder.saidAt.get(turn.name);

@@ -100,6 +100,48 @@ function proberKilled(): Fault {
   };
 }
 
+/** Longer than anything that an instance remembers by the clock may last. */
+const AHEAD_MS = 120_000;
+const REFUSED_MS = 600;
+
+/**
+ * Clocks that are ahead are set right while the circuit is open and Redis is out of reach: what an instance keeps away from
+ * for a second, it must not keep away from until its clock is there again.
+ */
+const clockStepsBack: Fault = {
+  name: "clock steps back",
+  redis: true,
+  weather: 0.8,
+  async inject(drill) {
+    const { instances, wire } = drill.stage;
+    const setClocks = (aheadMs: number) => {
+      for (let instance = 0; instance < instances.count; instance++) instances.setClock(instance, aheadMs);
+    };
+    setClocks(AHEAD_MS);
+    const end = all(withoutCache(drill), share(drill, "weather", 1, DOWN));
+    return async () => {
+      const open = await wire.refuse("redis");
+      await sleep(REFUSED_MS);
+      await open();
+      await end();
+      setClocks(0);
+    };
+  },
+  async after(drill) {
+    const since = performance.now();
+    const broken = await recovery(drill, "clock steps back");
+    const { transitions } = drill.stage.recorder;
+    const asked = new Set(
+      transitions.filter(({ askedAt }) => askedAt > since).map(({ instance }) => instance),
+    );
+    const deaf = Array.from({ length: drill.stage.apiInstances }, (_, n) => n).filter((n) => !asked.has(n));
+    return [
+      ...broken,
+      ...deaf.map((n) => `breaker recovers: instance ${n} does not ask for its state any more`),
+    ];
+  },
+};
+
 export const weatherFaults: readonly Fault[] = [
   {
     name: "weather down",
@@ -118,4 +160,5 @@ export const weatherFaults: readonly Fault[] = [
     after: (drill) => recovery(drill, "weather hangs"),
   },
   proberKilled(),
+  clockStepsBack,
 ];

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import type { Clock } from "../clock.ts";
+import { type Clock, Pause } from "../clock.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { type PromptStore, parsePrompts, type StoredPrompts, storedPromptFor } from "./prompt-store.ts";
 import { type Prompt, promptFor } from "./prompts.ts";
@@ -16,11 +16,10 @@ const FIRST_WAIT_MS = 300;
  */
 export class CurrentPrompts {
   readonly #store: () => Promise<Pick<PromptStore, "read">>;
-  readonly #clock: Clock;
+  readonly #fresh: Pause;
   readonly #telemetry: Pick<Telemetry, "warn">;
   readonly #firstWaitMs: number;
   #prompts: StoredPrompts | undefined;
-  #readAgainAt = 0;
   #reading: Promise<void> | undefined;
   #hasWaited = false;
 
@@ -32,14 +31,14 @@ export class CurrentPrompts {
     firstWaitMs?: number;
   }) {
     this.#store = options.store;
-    this.#clock = options.clock;
+    this.#fresh = new Pause(options.clock);
     this.#telemetry = options.telemetry;
     this.#firstWaitMs = options.firstWaitMs ?? FIRST_WAIT_MS;
   }
 
   /** Never throws. */
   async promptFor(platform: string): Promise<Prompt> {
-    if (this.#clock.now() >= this.#readAgainAt) {
+    if (this.#fresh.left() === 0) {
       this.#reading ??= this.#read().finally(() => {
         this.#reading = undefined;
       });
@@ -64,14 +63,14 @@ export class CurrentPrompts {
     try {
       text = await (await this.#store()).read(AbortSignal.timeout(READ_TIMEOUT_MS));
     } catch (error) {
-      this.#readAgainAt = this.#clock.now() + RETRY_MS;
+      this.#fresh.begin(RETRY_MS);
       this.#telemetry.warn("the stored prompts could not be read: what is known of them serves", {
         parameter: "prompts",
         error,
       });
       return;
     }
-    this.#readAgainAt = this.#clock.now() + FRESH_MS;
+    this.#fresh.begin(FRESH_MS);
     try {
       this.#prompts = text === undefined ? undefined : parsePrompts(text);
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Spender } from "../budget/budgets.ts";
 import { isOverBudget } from "../budget/over-budget.ts";
-import type { Clock } from "../clock.ts";
+import { type Clock, Pause } from "../clock.ts";
 import { isAppError } from "../error.ts";
 import type { Deadline } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
@@ -64,9 +64,8 @@ export class Summaries {
   readonly #models: Pick<Models, "open">;
   readonly #room: (platform: string) => number;
   readonly #maxContextTokens: number;
-  readonly #clock: Clock;
   readonly #telemetry: Telemetry;
-  #pausedUntil = 0;
+  readonly #pause: Pause;
 
   constructor(options: {
     models: Pick<Models, "open">;
@@ -79,7 +78,7 @@ export class Summaries {
     this.#models = options.models;
     this.#room = options.room;
     this.#maxContextTokens = options.maxContextTokens;
-    this.#clock = options.clock;
+    this.#pause = new Pause(options.clock);
     this.#telemetry = options.telemetry;
   }
 
@@ -91,7 +90,7 @@ export class Summaries {
   async next(past: ToSummarise): Promise<Summary | undefined> {
     const room = this.#room(past.platform);
     const limit = Math.min(MAX_SUMMARY_TOKENS, Math.floor(room * SUMMARY_SHARE));
-    if (limit < MIN_SUMMARY_TOKENS || this.#clock.now() < this.#pausedUntil) return undefined;
+    if (limit < MIN_SUMMARY_TOKENS || this.#pause.left() > 0) return undefined;
     const older = await this.#due(past, room);
     const upToSeq = older.at(-1)?.seq;
     if (upToSeq === undefined) return undefined;
@@ -99,7 +98,7 @@ export class Summaries {
       return await this.#telemetry.step("summary", () => this.#write(past, older, limit));
     } catch (error) {
       // A spent budget is one spender's, and not the model's failure.
-      if (!isOverBudget(error)) this.#pausedUntil = this.#clock.now() + PAUSE_MS;
+      if (!isOverBudget(error)) this.#pause.begin(PAUSE_MS);
       throw error;
     }
   }

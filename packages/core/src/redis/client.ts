@@ -1,5 +1,5 @@
 import { Redis } from "@upstash/redis";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, Pause, systemClock } from "../clock.ts";
 import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 
 export type RedisOptions = {
@@ -36,10 +36,10 @@ export class FastRedis extends Redis {
     });
     const { pauseMs = 1_000, clock = systemClock, telemetry = silentTelemetry } = options;
     const inner = this.client;
-    let pausedUntil = 0;
+    const pause = new Pause(clock);
     this.client = {
       async request(request) {
-        if (clock.now() < pausedUntil) throw new RedisUnavailableError("Redis failed a moment ago");
+        if (pause.left() > 0) throw new RedisUnavailableError("Redis failed a moment ago");
         try {
           return await inner.request(request);
         } catch (error) {
@@ -48,7 +48,7 @@ export class FastRedis extends Redis {
           if (error instanceof Error && error.name === "UpstashError") {
             throw new Error(error.message.replace(/, command was: .*$/s, ""));
           }
-          pausedUntil = clock.now() + pauseMs;
+          pause.begin(pauseMs);
           telemetry.count("RedisUnavailable");
           telemetry.warn("Redis does not answer: going on without it", { error });
           throw new RedisUnavailableError("Redis does not answer", { cause: error });

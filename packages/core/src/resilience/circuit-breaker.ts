@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, Pause, systemClock } from "../clock.ts";
 import { newHolderId } from "../id.ts";
 import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 
@@ -45,9 +45,8 @@ export class CircuitBreaker {
   readonly #name: string;
   readonly #store: CircuitStore;
   readonly #outcomeOf: (error: unknown) => Outcome;
-  readonly #clock: Clock;
+  readonly #refusing: Pause;
   readonly #telemetry: Telemetry;
-  #refuseUntil = 0;
 
   constructor(options: {
     name: string;
@@ -59,7 +58,7 @@ export class CircuitBreaker {
     this.#name = options.name;
     this.#store = options.store;
     this.#outcomeOf = options.outcomeOf;
-    this.#clock = options.clock ?? systemClock;
+    this.#refusing = new Pause(options.clock ?? systemClock);
     this.#telemetry = options.telemetry ?? silentTelemetry;
   }
 
@@ -82,7 +81,7 @@ export class CircuitBreaker {
   }
 
   async #acquire(attempt: string) {
-    const wait = this.#refuseUntil - this.#clock.now();
+    const wait = this.#refusing.left();
     if (wait > 0) this.#refuse(wait);
     const admission = await this.#store.acquire(attempt).catch((error: unknown) => {
       this.#telemetry.warn("circuit breaker state is unavailable: the call is admitted", { error });
@@ -90,7 +89,7 @@ export class CircuitBreaker {
     });
     if (admission && !admission.allowed) {
       // A cooldown lasts to its end, but a probe may close the circuit long before its lease is over.
-      if (admission.state === "open") this.#refuseUntil = this.#clock.now() + admission.retryAfterMs;
+      if (admission.state === "open") this.#refusing.begin(admission.retryAfterMs);
       this.#refuse(admission.retryAfterMs);
     }
     if (admission?.state === "half_open") this.#count("CircuitHalfOpened");

@@ -61,10 +61,12 @@ export class RetryBudget {
   }
 
   #forget(): void {
-    const since = this.#clock.now() - WINDOW_MS;
-    const isRecent = (at: number) => at > since;
-    if (this.#calls[0] !== undefined && !isRecent(this.#calls[0])) this.#calls = this.#calls.filter(isRecent);
-    if (this.#retries[0] !== undefined && !isRecent(this.#retries[0]))
-      this.#retries = this.#retries.filter(isRecent);
+    const now = this.#clock.now();
+    // Of what lies ahead since the clock was set back, nobody knows when it was.
+    const isRecent = (at: number) => at > now - WINDOW_MS && at <= now;
+    const areRecent = (times: readonly number[]) =>
+      isRecent(times[0] ?? now) && isRecent(times.at(-1) ?? now);
+    if (!areRecent(this.#calls)) this.#calls = this.#calls.filter(isRecent);
+    if (!areRecent(this.#retries)) this.#retries = this.#retries.filter(isRecent);
   }
 }
