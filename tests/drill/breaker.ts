@@ -1,4 +1,3 @@
-import type { Passing } from "./passing.ts";
 import type { Transition } from "./recorder.ts";
 import { COOLDOWN_S, MAX_FAILURES } from "./stage.ts";
 
@@ -11,14 +10,17 @@ const CLOCKS_MS = 25;
 /** For those that ask to get round to it. */
 const SLACK_MS = 2_500;
 
+const RECOVERY_MS = COOLDOWN_MS + LEASE_MS + SLACK_MS;
+
+export const isOverdue = (since: number) => performance.now() > since + RECOVERY_MS;
+
 /** Undefined while it may still come back in time: open for the cooldown, then for the lease of a probe that died. */
 export function recoversLate(transitions: readonly Transition[], since: number): string[] | undefined {
   const isClosed = ({ provider, reply, doneAt }: Transition) =>
     provider === PROVIDER && reply[0] === "closed" && doneAt > since;
   if (transitions.some(isClosed)) return [];
-  const boundMs = COOLDOWN_MS + LEASE_MS + SLACK_MS;
-  if (performance.now() < since + boundMs) return undefined;
-  return [`breaker recovers: the circuit was not closed ${boundMs} ms after its provider was well again`];
+  if (!isOverdue(since)) return undefined;
+  return [`breaker recovers: the circuit was not closed ${RECOVERY_MS} ms after its provider was well again`];
 }
 
 export const hasOpened = (transitions: readonly Transition[], since: number) =>
@@ -27,7 +29,7 @@ export const hasOpened = (transitions: readonly Transition[], since: number) =>
 type Heard = {
   transitions: readonly Transition[];
   /** Requests to the provider. */
-  calls: readonly Passing[];
+  calls: number;
   /** Calls, to any provider, that were let through without the circuit's state. */
   blind: number;
 };
@@ -37,7 +39,7 @@ export function checkBreaker({ transitions, calls, blind }: Heard): string[] {
   const own = transitions.filter(({ provider }) => provider === PROVIDER);
   const granted = own.filter(({ op, reply }) => op === "acquire" && reply[0] !== "refused");
   return [
-    ...checkCalls(granted.length + blind, calls.length),
+    ...checkCalls(granted.length + blind, calls),
     ...checkProbes(granted.filter(isProbe), own),
     ...own.filter(isOpening).flatMap((opening) => checkOpening(opening, own)),
   ];

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { brokenBuilds, withBroken } from "./broken.ts";
@@ -35,16 +36,21 @@ async function main(): Promise<number> {
   if (unknown !== undefined)
     throw new Error(`there is no fault ${JSON.stringify(unknown)}: ${names.join(", ")}`);
   const chosen = faults.filter(({ name }) => only === undefined || only.includes(name));
-  const logFolder = fileURLToPath(new URL(".local/drill", ROOT));
+  // Several drills may run at once.
+  const logFolder = fileURLToPath(new URL(`.local/drill/${process.pid}`, ROOT));
   const run = (product: string) => runDrill({ seed, faults: chosen, product, logFolder });
   const broken =
     values.broken === undefined
       ? await run(ROOT.href)
       : await withBroken(values.broken, (root) => run(`${pathToFileURL(root).href}/`));
-  if (broken.length === 0) return 0;
+  if (broken.length === 0) {
+    await rm(logFolder, { recursive: true });
+    return 0;
+  }
   const again = ["npm run drill -- --seed", seed, ...(only ? [`--only "${only.join()}"`] : [])].join(" ");
   process.stdout.write(`\n${broken.length} times something does not hold (${again}):\n`);
   for (const each of broken) process.stdout.write(`  ${each}\n`);
+  process.stdout.write(`What the instances logged is in ${logFolder}\n`);
   return 1;
 }
 

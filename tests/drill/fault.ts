@@ -20,6 +20,8 @@ export type Fault = Partial<Pick<Wave, "messages" | "weather" | "limitMs">> & {
   inject(drill: Drill): Lift | Promise<Lift>;
   /** How long it lasts, in milliseconds. Default 2,500. */
   lastsMs?: number;
+  /** And until it has struck so often. */
+  strikes?: number;
   /** The circuits' state in Redis was out of reach or is lost: breakers fail open, and are not exact then. */
   redis?: true;
   /** Why it cannot be had here. */

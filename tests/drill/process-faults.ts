@@ -2,7 +2,7 @@ import type { Drill, Fault } from "./fault.ts";
 import type { Passing } from "./passing.ts";
 
 /** Past the lease of a turn of the API, and of one of Telegram with what hides its update. */
-const LONG_PAUSE_MS = { api: 11_000, telegram: 17_000 };
+const LONG_PAUSE_MS = { api: 10_500, telegram: 14_000 };
 const CLOCK_EVERY_MS = 250;
 const JUMPS_MS = [-120_000, -2_000, 0, 2_000, 120_000];
 

@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createChance } from "@parley/local/telegram/chance";
 import { DEAD } from "../support/queue.ts";
@@ -38,13 +37,12 @@ export async function runDrill(options: {
 }): Promise<string[]> {
   const { seed } = options;
   const startedAt = performance.now();
-  await rm(options.logFolder, { recursive: true, force: true });
   const stage = await startStage(options);
   const say = (line: string) => process.stdout.write(`${line}\n`);
   const broken: string[] = [];
   try {
     const traffic = await startTraffic(stage, seed);
-    say(`seed ${seed}, ${stage.backend.description}, logs in ${options.logFolder}\n`);
+    say(`seed ${seed}, ${stage.backend.description}\n`);
     say(heading());
     for (const fault of options.faults) {
       const draw = createChance(seed);
@@ -82,14 +80,16 @@ async function strike(drill: Drill, fault: Fault): Promise<{ found: string[]; st
   const { count } = await strikesOf(stage);
   const talking = traffic.wave({ messages: MESSAGES, ...fault, fault: fault.name });
   await sleep(fault.lastsMs ?? LASTS_MS);
-  if (count > 0) await Promise.race([talking, saidUnder(drill, fault)]);
+  const enough = () =>
+    Promise.all([saidUnder(drill, fault), struckBy(stage, before.struck + (fault.strikes ?? 0))]);
+  if (count > 0) await Promise.race([talking, enough()]);
   await lift();
   const [after = []] = await Promise.all([fault.after?.(drill), talking]);
   const breaker = fault.redis
     ? []
     : checkBreaker({
         transitions: transitions.slice(from.transitions),
-        calls: weatherCalls.slice(from.calls),
+        calls: weatherCalls.length - from.calls,
         blind: (await blindCalls(stage)) - from.blind,
       });
   const evidence = await collect(stage, traffic);
@@ -104,6 +104,10 @@ async function strike(drill: Drill, fault: Fault): Promise<{ found: string[]; st
 async function saidUnder({ traffic }: Drill, { name, messages = MESSAGES }: Fault): Promise<void> {
   const most = (2 / 3) * messages * traffic.talkers;
   while (traffic.turns().filter(({ fault }) => fault === name).length < most) await sleep(100);
+}
+
+async function struckBy(stage: Stage, strikes: number): Promise<void> {
+  while ((await strikesOf(stage)).struck < strikes) await sleep(100);
 }
 
 /** Let through because Redis was not heard in time: on a busy machine that happens. */

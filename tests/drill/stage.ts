@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { MAX_ATTEMPTS } from "@parley/core/telegram/worker";
 import type { SqsEvent } from "@parley/local/queue/event";
 import { startPoller } from "@parley/local/queue/poller";
@@ -19,9 +20,9 @@ import { startWire } from "./wire.ts";
 /** Seconds of Telegram and of the queue in a real one: a failed update comes back after 1 and after 4 seconds. */
 const TIME_SCALE = 5;
 /** A worker keeps 11 s of it back for the sending; the model's part and 5 s are the lease of a turn. */
-const WORKER_LIMIT_MS = 18_000;
+const WORKER_LIMIT_MS = 15_000;
 /** Past that lease, in seconds of the queue. */
-const VISIBILITY_S = 15 * TIME_SCALE;
+const VISIBILITY_S = 12 * TIME_SCALE;
 
 export const COOLDOWN_S = 1;
 export const MAX_FAILURES = 3;
@@ -95,7 +96,7 @@ export async function startStage(options: { seed: number; product: string; logFo
       TELEGRAM_BOTS: `${BOT.username}=${BOT.token}`,
       TELEGRAM_WEBHOOK_SECRET: secret,
       TELEGRAM_API_ROOT: wire.url("telegram", instance),
-      NODE_COMPILE_CACHE: `${options.logFolder}/compiled`,
+      NODE_COMPILE_CACHE: join(options.logFolder, "../compiled"),
     }),
   });
   const front = await startFront((invocation) => instances.invoke(API, invocation));

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { connectResp } from "@parley/local/upstash/resp";
-import { hasOpened, recoversLate } from "./breaker.ts";
+import { hasOpened, isOverdue, recoversLate } from "./breaker.ts";
 import { all, type Drill, type Fault, share } from "./fault.ts";
 import type { Strike } from "./wire.ts";
 
@@ -33,23 +33,28 @@ function withoutCache({ stage }: Drill) {
   };
 }
 
-/** From now on somebody asks for weather all the time: what does not hold of how the circuit comes back. */
-async function recovery(drill: Drill, fault: string): Promise<string[]> {
+/** From now on somebody asks for weather all the time, until there is a verdict: what does not hold. */
+async function recovery(
+  drill: Drill,
+  fault: string,
+  verdictAt: (since: number) => string[] | undefined = (since) =>
+    recoversLate(drill.stage.recorder.transitions, since),
+): Promise<string[]> {
   const since = performance.now();
   if (!hasOpened(drill.stage.recorder.transitions, since - OPENED_WITHIN_MS)) {
     return [`the drill itself: the circuit did not open under ${JSON.stringify(fault)}`];
   }
   const stop = withoutCache(drill);
   const asked: Promise<void>[] = [];
-  let late = recoversLate(drill.stage.recorder.transitions, since);
-  while (late === undefined) {
+  let verdict = verdictAt(since);
+  while (verdict === undefined) {
     asked.push(drill.traffic.stranger(fault));
     await sleep(ASK_EVERY_MS);
-    late = recoversLate(drill.stage.recorder.transitions, since);
+    verdict = verdictAt(since);
   }
   await Promise.all(asked);
   await stop();
-  return late;
+  return verdict;
 }
 
 /** The provider fails, and whoever is the first to try it again dies of it: the next may, when the lease is over. */
@@ -127,18 +132,21 @@ const clockStepsBack: Fault = {
       setClocks(0);
     };
   },
-  async after(drill) {
-    const since = performance.now();
-    const broken = await recovery(drill, "clock steps back");
+  after(drill) {
     const { transitions } = drill.stage.recorder;
-    const asked = new Set(
-      transitions.filter(({ askedAt }) => askedAt > since).map(({ instance }) => instance),
-    );
-    const deaf = Array.from({ length: drill.stage.apiInstances }, (_, n) => n).filter((n) => !asked.has(n));
-    return [
-      ...broken,
-      ...deaf.map((n) => `breaker recovers: instance ${n} does not ask for its state any more`),
-    ];
+    const everybody = Array.from({ length: drill.stage.apiInstances }, (_, instance) => instance);
+    return recovery(drill, "clock steps back", (since) => {
+      const late = recoversLate(transitions, since);
+      const asked = new Set(
+        transitions.flatMap(({ askedAt, instance }) => (askedAt > since ? [instance] : [])),
+      );
+      const deaf = everybody.filter((instance) => !asked.has(instance));
+      if (!late || (deaf.length > 0 && !isOverdue(since))) return undefined;
+      return [
+        ...late,
+        ...deaf.map((n) => `breaker recovers: instance ${n} does not ask for its state any more`),
+      ];
+    });
   },
 };
 
