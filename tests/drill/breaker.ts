@@ -1,5 +1,5 @@
+import { COOLDOWN_S, MAX_FAILURES } from "./circuit.ts";
 import type { Transition } from "./recorder.ts";
-import { COOLDOWN_S, MAX_FAILURES } from "./stage.ts";
 
 const PROVIDER = "weatherapi";
 const COOLDOWN_MS = COOLDOWN_S * 1_000;

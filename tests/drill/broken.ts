@@ -25,6 +25,12 @@ export const brokenBuilds: Readonly<Record<string, Edit>> = {
     from: 'return { outcome: "uncertain", reason: codeOf(error.error) };',
     to: 'return { outcome: "later", retryAfterS: RECONNECT_AFTER_S };',
   },
+  /** Whoever comes late with a reply to a turn that somebody else has taken over and answered has the last word. */
+  "no-fencing": {
+    file: "packages/core/src/conversation/dynamo-store.ts",
+    from: '"(lease.holder = :holder AND attribute_not_exists(reply)) OR reply.messageId = :message_id"',
+    to: '"attribute_exists(pk) OR lease.holder = :holder OR reply.messageId = :message_id"',
+  },
 };
 
 /** Runs something on a copy of the product that is broken in that way; the copy goes afterwards. */

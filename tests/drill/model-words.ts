@@ -20,8 +20,10 @@ export const latencyOf = (seed: number) => {
     LATENCY_MS.least + (LATENCY_MS.most - LATENCY_MS.least) * draw(`latency ${nameIn(body.slice(-2_000))}`);
 };
 
+let said = 0;
+
 /**
- * What the model says: whose message it answers, what it was sent of the turns before that (each with whose answer stood
+ * What the model says, never twice the same: whose message it answers, what it was sent of the turns before that (each with whose answer stood
  * behind it), and what the tool told. Every fifth is too long for one Telegram message.
  */
 export function reply({ messages }: ChatRequest): ScriptedResponse {
@@ -37,9 +39,12 @@ export function reply({ messages }: ChatRequest): ScriptedResponse {
   }
   const before = answeredTurns(messages.slice(0, own)).slice(-TOLD);
   const line = told?.text.split("\n", 1)[0];
-  const words = [`Answer to ${named(turn)} after`, ...before.map(([a, b]) => `(${a}=${b})`), line].filter(
-    Boolean,
-  );
+  said += 1;
+  const words = [
+    `Answer ${said} to ${named(turn)} after`,
+    ...before.map(([a, b]) => `(${a}=${b})`),
+    line,
+  ].filter(Boolean);
   const isLong = Number(/\d+$/.exec(turn)?.[0]) % 5 === 4;
   if (!isLong) return words.join(" ");
   const lines = Array.from({ length: LINES }, (_, n) => `${turn} says it at length, in line number ${n}`);

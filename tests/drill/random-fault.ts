@@ -2,14 +2,15 @@ import { all, type Drill, type Fault, share } from "./fault.ts";
 import { jumpClocks, killWorkers, pauseWorkers } from "./process-faults.ts";
 import { fillRedis, killRedis, pauseRedis } from "./redis-faults.ts";
 import { conflict, loseStoreAnswers, throttle } from "./store-faults.ts";
-import { failTelegram, modelStrikes } from "./upstream-faults.ts";
+import { failTelegram, modelStrikes, repeatUpdates } from "./upstream-faults.ts";
 
 const SECONDS_APART = [-1_500, 0, 1_500];
 
-/** What Redis suffers meanwhile; without a server process of its own it can only be full. */
-function redisOf(drill: Drill) {
-  const able = drill.stage.backend.pid === undefined ? [fillRedis] : [fillRedis, killRedis, pauseRedis];
-  return able[Math.floor(drill.draw("redis") * able.length)] ?? fillRedis;
+/** What Redis suffers meanwhile, if it is a server process of its own. */
+function strikeRedis(drill: Drill) {
+  if (drill.stage.backend.pid === undefined) return () => {};
+  const ways = [fillRedis, killRedis, pauseRedis];
+  return (ways[Math.floor(drill.draw("redis") * ways.length)] ?? fillRedis)(drill);
 }
 
 /** A little of everything at once. */
@@ -24,7 +25,7 @@ export const randomFault: Fault = {
       killWorkers(drill, 0.015),
       pauseWorkers(drill, 0.02, 1),
       jumpClocks(drill, SECONDS_APART),
-      await redisOf(drill)(drill),
+      await strikeRedis(drill),
       share(drill, "redis", 0.03, { kind: "lose" }),
       throttle(drill, 0.04),
       conflict(drill, 0.04),
@@ -33,6 +34,7 @@ export const randomFault: Fault = {
       share(drill, "weather", 0.3, { kind: "drop" }),
       share(drill, "openMeteo", 0.2, { kind: "hang" }),
       share(drill, "queue", 0.05, { kind: "lose" }),
+      await repeatUpdates(drill, 0.1),
       await failTelegram(drill, [
         { kind: "too_many_requests", probability: 0.1, retry_after: 1 },
         { kind: "answer_lost", probability: 0.1 },

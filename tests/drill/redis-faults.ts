@@ -34,7 +34,7 @@ export async function fillRedis({ stage }: Drill) {
 export const redisFaults: readonly Fault[] = [
   { name: "redis killed", redis: true, missing: noServer, inject: killRedis },
   { name: "redis paused", redis: true, missing: noServer, inject: pauseRedis },
-  { name: "redis full", redis: true, inject: fillRedis },
+  { name: "redis full", redis: true, missing: noServer, inject: fillRedis },
   {
     name: "redis slow",
     redis: true,

@@ -43,7 +43,7 @@ export function rowOf({ fault, struck, holds, turns: all }: Row): string {
   const worst = Math.max(0, ...answered.map(({ saidAt, answeredAt = 0 }) => answeredAt - saidAt));
   const attempt = Math.max(0, ...turns.flatMap(({ attempts }) => attempts.map(({ ms }) => ms)));
   const cells = [
-    ...[fault, struck ?? "all", turns.length, answered.length - hadErrors.length, hadErrors.length],
+    ...[fault, struck ?? "-", turns.length, answered.length - hadErrors.length, hadErrors.length],
     ...[Math.round(worst), Math.round(attempt), holds ? "yes" : "NO"],
   ];
   return line(cells, kindsOf(failures));

@@ -92,6 +92,7 @@ async function strike(drill: Drill, fault: Fault): Promise<{ found: string[]; st
         calls: weatherCalls.length - from.calls,
         blind: (await blindCalls(stage)) - from.blind,
       });
+  await stage.wire.quiet();
   const evidence = await collect(stage, traffic);
   const found = await Promise.all(invariants.map((invariant) => invariant(evidence)));
   // What is not done by rules strikes whoever comes.

@@ -11,6 +11,7 @@ import { startUpstash } from "@parley/local/upstash/server";
 import { BOT, startTestBotApi } from "../support/bot-api.ts";
 import { openQueue, QUEUE } from "../support/queue.ts";
 import { startStoreEngine } from "../support/store-engine.ts";
+import { COOLDOWN_S, MAX_FAILURES } from "./circuit.ts";
 import { startFront } from "./front.ts";
 import { type Group, type Outcome, startInstances } from "./instances.ts";
 import { latencyOf, reply } from "./model-words.ts";
@@ -23,9 +24,6 @@ const TIME_SCALE = 5;
 const WORKER_LIMIT_MS = 15_000;
 /** Past that lease, in seconds of the queue. */
 const VISIBILITY_S = 12 * TIME_SCALE;
-
-export const COOLDOWN_S = 1;
-export const MAX_FAILURES = 3;
 
 const API: Group = {
   size: 3,

@@ -24,6 +24,12 @@ export async function failTelegram({ stage, seed }: Drill, faults: readonly Tele
 }
 type TelegramFault = Omit<Parameters<Drill["stage"]["botApi"]["control"]["addFault"]>[0], "method" | "seed">;
 
+/** Updates that were delivered come again, while the queue knows them. */
+export async function repeatUpdates({ stage, seed }: Drill, probability: number) {
+  await stage.botApi.control.duplicate({ probability, after_seconds: 5, seed });
+  return () => stage.botApi.control.duplicate();
+}
+
 /** Of the 18 and more: an answer is sent long after its message was said. */
 const FEW_SENDS = 5;
 
@@ -49,6 +55,10 @@ export const upstreamFaults: readonly Fault[] = [
         { kind: "answer_lost", probability: 0.3 },
         { kind: "request_lost", probability: 0.1 },
       ]),
+  },
+  {
+    name: "telegram repeats",
+    inject: (drill) => repeatUpdates(drill, 0.5),
   },
   { name: "telegram unreachable", inject: ({ stage }) => stage.wire.refuse("telegram") },
   { name: "queue unreachable", inject: ({ stage }) => stage.wire.refuse("queue") },

@@ -23,6 +23,8 @@ export type Strike =
   | { kind: "slow"; ms: number }
   /** The engine's own words, without the engine. */
   | { kind: "answer"; status: number; headers?: Record<string, string>; body: string }
+  /** Something happens to whoever asks, and the request arrives so much later all the same. */
+  | { kind: "late"; ms: number; act: () => void }
   /** Something happens to whoever asks, before the request is forwarded or before it is answered: whether it goes on then. */
   | { kind: "act"; when: "forwarded" | "answered"; act: () => boolean };
 
@@ -47,6 +49,7 @@ export async function startWire(
   watcher: Watcher,
 ) {
   const rules = new Set<Rule>();
+  const passing = new Set<Promise<unknown>>();
   let struck = 0;
 
   async function pass(engine: Engine, instance: number, incoming: IncomingMessage, outgoing: ServerResponse) {
@@ -59,7 +62,8 @@ export async function startWire(
     if (strike?.kind === "hang") return;
     if (strike?.kind === "answer")
       return void outgoing.writeHead(strike.status, strike.headers ?? JSON_TYPE).end(strike.body);
-    if (strike?.kind === "slow") await sleep(strike.ms);
+    if (strike?.kind === "late") strike.act();
+    if (strike?.kind === "slow" || strike?.kind === "late") await sleep(strike.ms);
     if (strike?.kind === "act" && strike.when === "forwarded" && !strike.act()) return;
     const answer = await forward(new URL(targets[engine]), { method, path, headers }, body).catch((error) => {
       watcher.broken(passing);
@@ -88,7 +92,9 @@ export async function startWire(
       Array.from({ length: instances }, async (_, instance) => {
         const server = createServer((incoming, outgoing) => {
           // The engine broke the connection, or the instance has gone.
-          pass(engine, instance, incoming, outgoing).catch(() => outgoing.destroy());
+          const passed = pass(engine, instance, incoming, outgoing).catch(() => outgoing.destroy());
+          passing.add(passed);
+          void passed.finally(() => passing.delete(passed));
         });
         server.keepAliveTimeout = 60_000;
         const port = await listen(server, 0);
@@ -111,6 +117,8 @@ export async function startWire(
     },
     /** The rules there are now, and how many requests any has struck so far. */
     rules: () => ({ count: rules.size, struck }),
+    /** Nothing is on its way any more. */
+    quiet: async () => void (await Promise.all(passing)),
     /** Nobody listens at the engine's addresses any more. Returns what opens them again. */
     async refuse(engine: Engine): Promise<() => Promise<void>> {
       const own = doors.filter((door) => door.engine === engine);

@@ -8,6 +8,7 @@ const DRILL = fileURLToPath(new URL("../drill/drill.ts", import.meta.url));
 test.each([
   ["no-lease", "prober killed", "breaker recovers: the circuit was not closed"],
   ["begin-after-model", "none", "stored before the model is asked: c0m0"],
+  ["no-fencing", "write arrives late", "no crossing: c"],
   ["resend-ambiguous", "telegram answers lost", "no duplicate: in chat"],
 ])(
   "the drill catches a build with %s",

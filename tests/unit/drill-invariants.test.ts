@@ -6,7 +6,7 @@ import type { Attempt } from "../drill/traffic.ts";
 
 const CHAT = 1;
 const reply = (name: string, before: readonly string[] = []) =>
-  [`Answer to [${name}] after`, ...before.map((each) => `(${each}=${each})`)].join(" ");
+  [`Answer 1 to [${name}] after`, ...before.map((each) => `(${each}=${each})`)].join(" ");
 const outcome = { kind: "result", result: null, instance: 0, ms: 100, disturbed: false } as const;
 const answered = {
   outcome,
@@ -146,7 +146,7 @@ test.each<[string, string, (well: Well) => void]>([
   ["a dead letter", "nothing lost: c1m1 is a dead letter", (well) => void well.deadLetters.push("c1m1")],
   [
     "a part that is not shown",
-    "nothing lost: not in chat 1: Answer to [c1m1]",
+    "nothing lost: not in chat 1: Answer 1 to [c1m1]",
     (well) => void chat(well).pop(),
   ],
   [
@@ -157,7 +157,7 @@ test.each<[string, string, (well: Well) => void]>([
   ["parts that changed places", "order kept: chat 1 is disordered", (well) => void chat(well).reverse()],
   [
     "another's words in a chat",
-    "no crossing: in chat 1: Answer to [c0m0]",
+    "no crossing: in chat 1: Answer 1 to [c0m0]",
     (well) => void chat(well).push(reply("c0m0")),
   ],
   [
