@@ -13,7 +13,7 @@ export const brokenBuilds: Readonly<Record<string, Edit>> = {
   },
   /** A message that meets a crash while the model thinks is nowhere. */
   "begin-after-model": {
-    file: "packages/core/src/conversation/conversations.ts",
+    file: "packages/core/src/conversation/turns.ts",
     from: "const { begun, past } = await this.#beginner.begin(target, {",
     to: `const nothing = { platform: "api", turns: [] };
     await this.#ask({ conversationId: "", seq: 1, message } as unknown as Turn, nothing, ask);

@@ -1,4 +1,5 @@
-import { type FaultKind, faultError } from "@parley/local/dynamodb/faults";
+import { faultError } from "@parley/local/dynamodb/fault-error";
+import type { FaultKind } from "@parley/local/faults";
 import { all, type Drill, type Fault, share } from "./fault.ts";
 import type { Passing } from "./passing.ts";
 import type { Strike } from "./wire.ts";
