@@ -1,4 +1,4 @@
-import { COOLDOWN_S, MAX_FAILURES } from "./circuit.ts";
+import { COOLDOWN_S, MAX_FAILURES } from "./limits.ts";
 import type { Transition } from "./recorder.ts";
 
 const PROVIDER = "weatherapi";

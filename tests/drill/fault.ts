@@ -24,6 +24,8 @@ export type Fault = Partial<Pick<Wave, "messages" | "weather" | "limitMs">> & {
   strikes?: number;
   /** The circuits' state in Redis was out of reach or is lost: breakers fail open, and are not exact then. */
   redis?: true;
+  /** Instances are stopped for longer than a call of the model may take: what it came to may be told too late. */
+  stops?: true;
   /** Why it cannot be had here. */
   missing?(drill: Drill): string | undefined;
   /** Checked from its end on, while the last turns are answered: what does not hold. */

@@ -39,14 +39,15 @@ export function storedTurns(rows: readonly Row[]): Stored[] {
 /** Every message is one turn with one reply, and its own. */
 const checkTurns: Invariant = (evidence) => {
   const stored = Map.groupBy(storedTurns(evidence.rows), ({ name }) => name);
-  const said = new Set(turnsOf(evidence).map(({ name }) => name));
+  const said = new Map(turnsOf(evidence).map((turn) => [turn.name, turn]));
   const strange = [...stored.keys()].filter((name) => !said.has(name));
   return [
     ...strange.map((name) => `nothing invented: ${name} is stored and was never said`),
-    ...[...said].flatMap((name) => {
+    ...[...said].flatMap(([name, { refused }]) => {
       const [turn, ...others] = stored.get(name) ?? [];
       if (!turn) return [`nothing lost: ${name} is not stored`];
       if (others.length > 0) return [`no duplicate: ${name} is stored ${others.length + 1} times`];
+      if (turn.reply === undefined && refused) return [];
       if (turn.reply === undefined) return [`nothing lost: ${name} has no reply`];
       const { turn: answered } = readReply(turn.reply);
       return answered === name ? [] : [`no crossing: the reply to ${name} is ${answered}'s`];
@@ -71,7 +72,9 @@ const checkOrder: Invariant = ({ conversations, rows }) => {
 
 /** The model was sent what came before in this conversation, answered, and nothing of another. */
 const checkHistory: Invariant = ({ rows }) =>
-  storedTurns(rows).flatMap(({ name, seq, reply = "" }) => {
+  storedTurns(rows).flatMap(({ name, seq, reply }) => {
+    // Is found elsewhere.
+    if (reply === undefined) return [];
     const [, number] = /^c(\d+)m/.exec(name) ?? [];
     const { before } = readReply(reply);
     const expected = [seq - 3, seq - 2].filter((at) => at >= 0).map((at) => `c${number}m${at}`);
@@ -89,7 +92,8 @@ const checkTold: Invariant = (evidence) => {
   const overWire = evidence.conversations.filter(({ kind }) => kind !== "telegram");
   return overWire
     .flatMap(({ turns }) => turns)
-    .flatMap(({ name, told }) => {
+    .flatMap(({ name, told, refused }) => {
+      if (refused) return [];
       if (!told) return [`answered in time: ${name} never was`];
       const turn = stored.get(name);
       if (told.reply === turn?.reply && told.conversationId === turn.conversationId) return [];
@@ -128,10 +132,13 @@ function wrongWith({
     return `${outcome.kind} after ${Math.round(ms)} ms of an instance that was well`;
   if (ms > limitMs + GRACE_MS && !outcome.disturbed) return `${Math.round(ms)} ms`;
   if (isAnswer({ status })) return undefined;
-  const { code, msg } = JSON.parse(body ?? "{}") as { code?: string; msg?: string };
-  if (code === undefined || !CLEAR.has(code) || !msg) return `${status} ${body}`;
+  const { code, msg, meta } = JSON.parse(body ?? "{}") as { code?: string; msg?: string; meta?: object };
+  const isBudget = code === "resource_exhausted" && meta !== undefined && "budget" in meta;
+  if (code === undefined || !(CLEAR.has(code) || isBudget) || !msg) return `${status} ${body}`;
   if (httpStatus[code as keyof typeof httpStatus] !== status) return `${code} with ${status}`;
-  return status === 503 && headers["retry-after"] === undefined ? `${status} without retry-after` : undefined;
+  return (status === 503 || status === 429) && headers["retry-after"] === undefined
+    ? `${status} without retry-after`
+    : undefined;
 }
 
 /** Every part of every answer stands in its chat once and in order; one of which nobody can know, once or not at all. */

@@ -92,7 +92,7 @@ export function jumpClocks({ stage, draw }: Drill, jumps = JUMPS_MS) {
 export const processFaults: readonly Fault[] = [
   { name: "none", inject: () => () => {} },
   { name: "worker killed", inject: (drill) => killWorkers(drill, 0.06) },
-  { name: "worker paused", inject: (drill) => pauseWorkers(drill, 0.1, 3) },
+  { name: "worker paused", stops: true, inject: (drill) => pauseWorkers(drill, 0.1, 3) },
   { name: "write arrives late", inject: (drill) => delayReplies(drill, 0.3, 5) },
   { name: "clock jumps", lastsMs: 5_000, messages: 6, weather: 0.5, inject: (drill) => jumpClocks(drill) },
 ];

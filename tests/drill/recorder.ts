@@ -15,6 +15,16 @@ export type Transition = {
   doneAt: number;
 };
 
+/** What Redis was told of a call's budget. */
+export type BudgetEntry = {
+  op: "reserve" | "settle";
+  call: string;
+  keys: readonly string[];
+  tokens: number;
+  nanoUsd: number;
+  refused: boolean;
+};
+
 export type Recorder = ReturnType<typeof startRecorder>;
 
 /** Keeps what the checks need of all that passed the wire. */
@@ -24,6 +34,8 @@ export function startRecorder() {
   const askedTooSoon = new Set<string>();
   const transitions: Transition[] = [];
   const weatherCalls: Passing[] = [];
+  const budgetEntries: BudgetEntry[] = [];
+  let modelTokens = 0;
 
   /** Or perhaps said, and never again. */
   function said({ operation, turn }: Passing) {
@@ -49,6 +61,9 @@ export function startRecorder() {
           stored.add(turn);
         if (engine === "telegram") said(passing);
       }
+      if (engine === "model" && answer.status === 200) modelTokens += tokensOf(answer);
+      if (engine === "redis" && body.includes("budget:{"))
+        budgetEntries.push(...budgetEntryOf(passing, answer));
       if (engine === "redis" && body.includes("breaker:{"))
         transitions.push(...transitionOf(passing, answer));
     },
@@ -64,6 +79,9 @@ export function startRecorder() {
     transitions,
     /** Requests to the first weather provider. */
     weatherCalls,
+    budgetEntries,
+    /** Of all that the model has answered. */
+    modelTokens: () => modelTokens,
   };
 }
 
@@ -88,4 +106,19 @@ function transitionOf({ instance, at, body }: Passing, { status, body: answer }:
       doneAt,
     },
   ];
+}
+
+function tokensOf({ body }: Answered): number {
+  const { usage } = JSON.parse(body.toString()) as { usage: { total_tokens: number } };
+  return usage.total_tokens;
+}
+
+function budgetEntryOf({ body }: Passing, { status, body: answer }: Answered): BudgetEntry[] {
+  if (status !== 200) return [];
+  const [, , count, ...rest] = JSON.parse(body) as string[];
+  const [op, call = "", tokens, nanoUsd] = rest.slice(Number(count));
+  const { result } = JSON.parse(answer.toString()) as { result: string[] };
+  const amount = { tokens: Number(tokens), nanoUsd: Number(nanoUsd) };
+  const keys = rest.slice(0, Number(count));
+  return [{ op: op as BudgetEntry["op"], call, keys, ...amount, refused: result.length > 0 }];
 }

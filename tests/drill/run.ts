@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createChance } from "@parley/local/telegram/chance";
 import { DEAD } from "../support/queue.ts";
 import { checkBreaker } from "./breaker.ts";
+import { budgetNearlySpent } from "./budget-fault.ts";
+import { checkBudgets, readAccounts } from "./budgets.ts";
 import type { Drill, Fault } from "./fault.ts";
 import { type Evidence, invariants } from "./invariants.ts";
 import { nameIn } from "./passing.ts";
@@ -21,6 +23,7 @@ export const faults: readonly Fault[] = [
   ...storeFaults,
   ...upstreamFaults,
   ...weatherFaults,
+  budgetNearlySpent,
   randomFault,
 ];
 
@@ -69,11 +72,16 @@ export async function runDrill(options: {
 /** One fault from its beginning until everything is answered; what does not hold then. */
 async function strike(drill: Drill, fault: Fault): Promise<{ found: string[]; struck: number | undefined }> {
   const { stage, traffic } = drill;
-  const { transitions, weatherCalls } = stage.recorder;
+  const { transitions, weatherCalls, budgetEntries, modelTokens } = stage.recorder;
   const from = {
     transitions: transitions.length,
     calls: weatherCalls.length,
     blind: await blindCalls(stage),
+    day: dayOf(),
+    entries: budgetEntries.length,
+    modelTokens: modelTokens(),
+    unbudgeted: await unbudgetedCalls(stage),
+    accounts: await readAccounts(stage),
   };
   const before = await strikesOf(stage);
   const lift = await fault.inject(drill);
@@ -93,12 +101,22 @@ async function strike(drill: Drill, fault: Fault): Promise<{ found: string[]; st
         blind: (await blindCalls(stage)) - from.blind,
       });
   await stage.wire.quiet();
+  const budgets =
+    fault.redis || fault.stops || dayOf() !== from.day
+      ? []
+      : checkBudgets({
+          before: from.accounts,
+          after: await readAccounts(stage),
+          entries: budgetEntries.slice(from.entries),
+          modelTokens: modelTokens() - from.modelTokens,
+          blind: (await unbudgetedCalls(stage)) - from.unbudgeted,
+        });
   const evidence = await collect(stage, traffic);
   const found = await Promise.all(invariants.map((invariant) => invariant(evidence)));
   // What is not done by rules strikes whoever comes.
   const struck = count > 0 ? (await strikesOf(stage)).struck - before.struck : undefined;
   const idle = struck === 0 ? [`the drill itself: ${fault.name} struck nobody`] : [];
-  return { found: [...idle, ...after, ...breaker, ...found.flat()], struck };
+  return { found: [...idle, ...after, ...breaker, ...budgets, ...found.flat()], struck };
 }
 
 /** What strikes by chance goes on until it has met most of the turns, however slow the machine is. */
@@ -113,6 +131,11 @@ async function struckBy(stage: Stage, strikes: number): Promise<void> {
 
 /** Let through because Redis was not heard in time: on a busy machine that happens. */
 const blindCalls = ({ instances }: Stage) => instances.logged("circuit breaker state is unavailable");
+
+/** A budget is a day's, of UTC. */
+const dayOf = () => new Date().getUTCDate();
+
+const unbudgetedCalls = ({ instances }: Stage) => instances.logged("budgets are unavailable");
 
 async function strikesOf({ wire, botApi: { control } }: Stage) {
   const [rules, faults, counters] = [wire.rules(), await control.faults(), await control.counters()];

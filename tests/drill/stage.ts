@@ -11,9 +11,9 @@ import { startUpstash } from "@parley/local/upstash/server";
 import { BOT, startTestBotApi } from "../support/bot-api.ts";
 import { openQueue, QUEUE } from "../support/queue.ts";
 import { startStoreEngine } from "../support/store-engine.ts";
-import { COOLDOWN_S, MAX_FAILURES } from "./circuit.ts";
 import { startFront } from "./front.ts";
 import { type Group, type Outcome, startInstances } from "./instances.ts";
+import { BUDGET_TOKENS, COOLDOWN_S, MAX_FAILURES } from "./limits.ts";
 import { latencyOf, reply } from "./model-words.ts";
 import { startRecorder } from "./recorder.ts";
 import { startWire } from "./wire.ts";
@@ -46,6 +46,10 @@ const env = {
   CIRCUIT_BREAKER_MAX_FAILURES: String(MAX_FAILURES),
   // Long enough that order can be told from what the model was sent.
   MAX_CONTEXT_TOKENS: "16000",
+  BUDGET_USER_TOKENS_PER_DAY: String(BUDGET_TOKENS),
+  BUDGET_KEY_TOKENS_PER_DAY: String(BUDGET_TOKENS),
+  BUDGET_KEY_USD_PER_DAY: "100000",
+  MODEL_PRICE: "1,0.1,8",
   POWERTOOLS_METRICS_DISABLED: "true",
   POWERTOOLS_TRACE_ENABLED: "false",
 };

@@ -36,6 +36,9 @@ export type Attempt = Asked & { ms: number; limitMs: number | undefined };
 /** A conversation's first is 201. */
 export const isAnswer = ({ status }: { status?: number | undefined }) => status === 200 || status === 201;
 
+/** Until tomorrow; what others hold of it may be free in a moment. */
+const isOverBudget = ({ status, body = "" }: Asked) => status === 429 && body.includes('"resets_at"');
+
 export type DrillTurn = {
   name: string;
   conversation: number;
@@ -44,10 +47,20 @@ export type DrillTurn = {
   saidAt: number;
   answeredAt?: number;
   /** What the client was told in the end; Telegram's chats are read at the end. */
+  /** Its user has used up the day's budget: it has no answer today. */
+  refused?: true;
   told?: { conversationId: string; reply: string };
   attempts: Attempt[];
 };
-export type Conversation = { number: number; kind: Kind; turns: DrillTurn[]; id?: string; speaker?: Speaker };
+export type Conversation = {
+  number: number;
+  kind: Kind;
+  turns: DrillTurn[];
+  id?: string;
+  /** By whom it is said, where that is not its own alone. */
+  user?: string;
+  speaker?: Speaker;
+};
 
 export type Traffic = Awaited<ReturnType<typeof startTraffic>>;
 
@@ -104,6 +117,10 @@ export async function startTraffic(stage: Stage, seed: number) {
         conversation.id ??= conversation_id;
         return;
       }
+      if (isOverBudget(asked)) {
+        turn.refused = true;
+        return;
+      }
       await sleep(RETRY_MS.least + (RETRY_MS.most - RETRY_MS.least) * draw(`retry ${turn.name}`));
     }
   }
@@ -125,12 +142,13 @@ export async function startTraffic(stage: Stage, seed: number) {
     /** Those that go on all the time. */
     talkers: conversations.length,
     turns: () => everybody().flatMap(({ turns }) => turns),
-    /** Somebody new asks for weather, in a conversation of one turn. */
-    async stranger(fault: string): Promise<void> {
+    /** Somebody new asks something, for weather unless it is said by whom, in a conversation of one turn. */
+    async stranger(fault: string, user?: string): Promise<void> {
       const number = conversations.length + strangers.length;
-      const conversation: Conversation = { number, kind: "id", turns: [] };
+      const kind = user === undefined ? "id" : "session";
+      const conversation: Conversation = { number, kind, turns: [], ...(user !== undefined && { user }) };
       strangers.push(conversation);
-      await ask(conversation, newTurn(conversation, fault, 1), undefined);
+      await ask(conversation, newTurn(conversation, fault, user === undefined ? 1 : 0), undefined);
     },
     /** Every conversation says so much; resolves when all is answered or given up. */
     async wave(how: Wave): Promise<void> {
@@ -155,9 +173,9 @@ export type Wave = {
   limitMs?: number | undefined;
 };
 
-function placeOf({ kind, id, number }: Conversation) {
+function placeOf({ kind, id, number, user = `u${number}` }: Conversation) {
   if (kind === "session") {
-    const session_metadata = { platform: "api", user_id: `u${number}`, chat_id: `c${number}` };
+    const session_metadata = { platform: "api", user_id: user, chat_id: `c${number}` };
     return { target: "/v1/messages", session_metadata };
   }
   return { target: id === undefined ? "/v1/conversations" : `/v1/conversations/${id}/messages` };

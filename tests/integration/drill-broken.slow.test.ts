@@ -9,6 +9,7 @@ test.each([
   ["no-lease", "prober killed", "breaker recovers: the circuit was not closed"],
   ["begin-after-model", "none", "stored before the model is asked: c0m0"],
   ["no-fencing", "write arrives late", "no crossing: c"],
+  ["no-hold", "budget nearly spent", "budgets exact: "],
   ["resend-ambiguous", "telegram answers lost", "no duplicate: in chat"],
 ])(
   "the drill catches a build with %s",

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { checkBreaker } from "../drill/breaker.ts";
+import { checkBudgets } from "../drill/budgets.ts";
 import { type Evidence, invariants } from "../drill/invariants.ts";
-import type { Transition } from "../drill/recorder.ts";
+import type { BudgetEntry, Transition } from "../drill/recorder.ts";
 import type { Attempt } from "../drill/traffic.ts";
 
 const CHAT = 1;
@@ -227,3 +228,30 @@ test.each<[string, string, (own: Transition[]) => void, number?]>([
 ])("%s is found", (_, found, spoil, calls = 4) => {
   expect(judgeCircuit(spoil, calls)).toContain(found);
 });
+
+const entry = (op: "reserve" | "settle", call: string, tokens: number): BudgetEntry => ({
+  ...{ op, call, tokens, nanoUsd: 0, refused: false, keys: ["user"] },
+});
+const refusal: BudgetEntry = { ...entry("reserve", "c", 900), refused: true };
+/** One call that was settled, told twice, and one whose worker died. */
+const entries = [
+  ...[entry("reserve", "a", 900), entry("reserve", "b", 900), refusal],
+  ...[entry("settle", "a", 120), entry("settle", "a", 120)],
+];
+const judgeBudgets = (rest: { tokens: number; modelTokens: number; blind?: number }) =>
+  checkBudgets({
+    before: new Map(),
+    after: new Map([["user", { tokens: rest.tokens, nanoUsd: 0 }]]),
+    ...{ entries, modelTokens: rest.modelTokens, blind: rest.blind ?? 0 },
+  }).join("\n");
+
+test("a budget as it should be", () => {
+  expect(judgeBudgets({ tokens: 1_020, modelTokens: 1_000 })).toBe("");
+  expect(judgeBudgets({ tokens: 1_020, modelTokens: 5_000, blind: 1 })).toBe("");
+});
+
+test.each([
+  ["a call counted twice", { tokens: 1_140, modelTokens: 0 }, "user has grown by"],
+  ["a call not counted", { tokens: 900, modelTokens: 0 }, "user has grown by"],
+  ["tokens that nobody paid for", { tokens: 1_020, modelTokens: 1_021 }, "1020 tokens were charged"],
+])("%s is found", (_, rest, found) => expect(judgeBudgets(rest)).toContain(found));
