@@ -3,6 +3,7 @@ import { jumpClocks, killWorkers, pauseWorkers } from "./process-faults.ts";
 import { fillRedis, killRedis, pauseRedis } from "./redis-faults.ts";
 import { conflict, loseStoreAnswers, throttle } from "./store-faults.ts";
 import { failTelegram, modelStrikes, repeatUpdates } from "./upstream-faults.ts";
+import type { Strike } from "./wire.ts";
 
 const SECONDS_APART = [-1_500, 0, 1_500];
 
@@ -12,6 +13,10 @@ function strikeRedis(drill: Drill) {
   const ways = [fillRedis, killRedis, pauseRedis];
   return (ways[Math.floor(drill.draw("redis") * ways.length)] ?? fillRedis)(drill);
 }
+
+const strikes: readonly Strike[] = Object.values(modelStrikes);
+const modelStrikeOf = ({ draw }: Drill, turn = "") =>
+  strikes[Math.floor(draw(`which ${turn}`) * strikes.length)] ?? modelStrikes["500"];
 
 /** A little of everything at once. */
 export const randomFault: Fault = {
@@ -30,7 +35,7 @@ export const randomFault: Fault = {
       throttle(drill, 0.04),
       conflict(drill, 0.04),
       loseStoreAnswers(drill, 0.04),
-      ...Object.values(modelStrikes).map((strike) => share(drill, "model", 0.05, strike)),
+      share(drill, "model", 0.2, ({ turn }) => modelStrikeOf(drill, turn)),
       share(drill, "weather", 0.3, { kind: "drop" }),
       share(drill, "openMeteo", 0.2, { kind: "hang" }),
       share(drill, "queue", 0.05, { kind: "lose" }),

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createChance } from "@parley/local/telegram/chance";
 import { DEAD } from "../support/queue.ts";
-import { checkBreaker } from "./breaker.ts";
 import { budgetNearlySpent } from "./budget-fault.ts";
-import { checkBudgets, readAccounts } from "./budgets.ts";
+import { watchExactness } from "./exactness.ts";
 import type { Drill, Fault } from "./fault.ts";
 import { type Evidence, invariants } from "./invariants.ts";
 import { nameIn } from "./passing.ts";
@@ -72,70 +71,42 @@ export async function runDrill(options: {
 /** One fault from its beginning until everything is answered; what does not hold then. */
 async function strike(drill: Drill, fault: Fault): Promise<{ found: string[]; struck: number | undefined }> {
   const { stage, traffic } = drill;
-  const { transitions, weatherCalls, budgetEntries, modelTokens } = stage.recorder;
-  const from = {
-    transitions: transitions.length,
-    calls: weatherCalls.length,
-    blind: await blindCalls(stage),
-    day: dayOf(),
-    entries: budgetEntries.length,
-    modelTokens: modelTokens(),
-    unbudgeted: await unbudgetedCalls(stage),
-    accounts: await readAccounts(stage),
-  };
+  const judgeExactness = await watchExactness(stage);
   const before = await strikesOf(stage);
   const lift = await fault.inject(drill);
   const { count } = await strikesOf(stage);
   const talking = traffic.wave({ messages: MESSAGES, ...fault, fault: fault.name });
   await sleep(fault.lastsMs ?? LASTS_MS);
-  const enough = () =>
-    Promise.all([saidUnder(drill, fault), struckBy(stage, before.struck + (fault.strikes ?? 0))]);
-  if (count > 0) await Promise.race([talking, enough()]);
+  if (count > 0) await lastEnough(drill, fault, before.struck, talking);
   await lift();
   const [after = []] = await Promise.all([fault.after?.(drill), talking]);
-  const breaker = fault.redis
-    ? []
-    : checkBreaker({
-        transitions: transitions.slice(from.transitions),
-        calls: weatherCalls.length - from.calls,
-        blind: (await blindCalls(stage)) - from.blind,
-      });
   await stage.wire.quiet();
-  const budgets =
-    fault.redis || fault.stops || dayOf() !== from.day
-      ? []
-      : checkBudgets({
-          before: from.accounts,
-          after: await readAccounts(stage),
-          entries: budgetEntries.slice(from.entries),
-          modelTokens: modelTokens() - from.modelTokens,
-          blind: (await unbudgetedCalls(stage)) - from.unbudgeted,
-        });
+  const exactness = await judgeExactness(fault);
   const evidence = await collect(stage, traffic);
   const found = await Promise.all(invariants.map((invariant) => invariant(evidence)));
   // What is not done by rules strikes whoever comes.
   const struck = count > 0 ? (await strikesOf(stage)).struck - before.struck : undefined;
   const idle = struck === 0 ? [`the drill itself: ${fault.name} struck nobody`] : [];
-  return { found: [...idle, ...after, ...breaker, ...budgets, ...found.flat()], struck };
+  return { found: [...idle, ...after, ...exactness, ...found.flat()], struck };
 }
 
-/** What strikes by chance goes on until it has met most of the turns, however slow the machine is. */
-async function saidUnder({ traffic }: Drill, { name, messages = MESSAGES }: Fault): Promise<void> {
+/** What strikes by chance goes on until it has met most of the turns, however slow the machine is, and has struck some. */
+async function lastEnough(
+  { stage, traffic }: Drill,
+  { name, messages = MESSAGES, strikes = 0 }: Fault,
+  struckBefore: number,
+  talking: Promise<void>,
+): Promise<void> {
   const most = (2 / 3) * messages * traffic.talkers;
-  while (traffic.turns().filter(({ fault }) => fault === name).length < most) await sleep(100);
+  let isOver = false;
+  const over = talking.finally(() => {
+    isOver = true;
+  });
+  const isEnough = async () =>
+    traffic.turns().filter(({ fault }) => fault === name).length >= most &&
+    (await strikesOf(stage)).struck >= struckBefore + strikes;
+  while (!isOver && !(await isEnough())) await Promise.race([over, sleep(100)]);
 }
-
-async function struckBy(stage: Stage, strikes: number): Promise<void> {
-  while ((await strikesOf(stage)).struck < strikes) await sleep(100);
-}
-
-/** Let through because Redis was not heard in time: on a busy machine that happens. */
-const blindCalls = ({ instances }: Stage) => instances.logged("circuit breaker state is unavailable");
-
-/** A budget is a day's, of UTC. */
-const dayOf = () => new Date().getUTCDate();
-
-const unbudgetedCalls = ({ instances }: Stage) => instances.logged("budgets are unavailable");
 
 async function strikesOf({ wire, botApi: { control } }: Stage) {
   const [rules, faults, counters] = [wire.rules(), await control.faults(), await control.counters()];

@@ -79,7 +79,7 @@ function killProber(drill: Drill): { lift: () => void; killed: Promise<void> } {
   return { lift, killed: killed.promise };
 }
 
-const PROBE_WAIT_MS = 10_000;
+const PROBE_WAIT_MS = 15_000;
 
 function proberKilled(): Fault {
   const name = "prober killed";
