@@ -17,10 +17,8 @@ test.each([
     const { code, stdout, stderr } = await runNode([DRILL, "--broken", build, "--only", fault]);
     expect({ code, stderr }).toEqual({ code: 1, stderr: "" });
     expect(stdout).toContain(found);
-    // And nothing else: it is the drill of that fault.
-    expect(stdout.match(/^ {2}\w.*$/gm)?.filter((line) => !line.includes(found.split(":")[0] ?? ""))).toEqual(
-      [],
-    );
+    // Not because its fault met nobody.
+    expect(stdout).not.toContain("the drill itself");
   },
   120_000,
 );
