@@ -8,8 +8,8 @@ const SLOW = "tests/**/*.slow.test.ts";
 
 /** What a user of the service meets, whatever keeps the conversations. */
 const ON_ANY_STORE = [
-  "e2e/{start,dev,twirp-client,log-content,ownership.slow,telegram-chat.slow}",
-  "integration/{session,session-moves,idempotency,export,erasure,titles,health,early-timeout.slow}",
+  "e2e/{start,dev,twirp-client,log-content.slow,ownership.slow,telegram-chat.slow}",
+  "integration/{session,session-moves,idempotency,export.slow,erasure.slow,titles,health,early-timeout.slow}",
   "integration/{summaries.slow,turn-faults.slow,turn-rivals.slow,turn-without-redis.slow}",
   "integration/{telegram-worker,telegram-groups,telegram-without-redis,telegram-drill.slow}",
 ].map((files) => `tests/${files}.test.ts`);
