@@ -53,6 +53,7 @@ describe("reading an update", () => {
     { update_id: 7, message: { message_id: 7 } },
     { update_id: 7, message: { message_id: 7, chat: { id: "7", type: "private" } } },
     { update_id: 7, message: messageOf({ text: 7 }) },
+    { update_id: 7, message: messageOf({ migrate_to_chat_id: "-1001" }) },
     {
       update_id: 7,
       message: messageOf({ text: "Hello!", entities: [{ type: "bold", offset: 0.5, length: 1 }] }),

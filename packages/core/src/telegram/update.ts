@@ -21,6 +21,7 @@ const message = z.looseObject({
   entities: z.optional(z.array(entity)),
   caption_entities: z.optional(z.array(entity)),
   reply_to_message: z.optional(z.looseObject({ from: z.optional(user) })),
+  migrate_to_chat_id: z.optional(z.int()),
 });
 const updateSchema = z.looseObject({
   update_id: z.int(),
@@ -65,7 +66,7 @@ export function triage(update: IncomingUpdate, bot: Bot, allowed: AllowList): Tr
   const from = callback?.from ?? subject?.from;
   if (!subject && !callback) return { action: "ignore", reason: "kind" };
   // The group was upgraded: its conversation moves along, whoever did it and whoever was addressed.
-  if (update.message?.["migrate_to_chat_id"] !== undefined) {
+  if (update.message?.migrate_to_chat_id !== undefined) {
     return { action: "queue", place: placeOf(update.message), typing: false };
   }
   if (!isAllowed(from?.id, subject?.chat.id, allowed)) return { action: "ignore", reason: "not-allowed" };

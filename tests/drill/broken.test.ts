@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { runNode } from "../support/process.ts";
 
-const DRILL = fileURLToPath(new URL("../drill/drill.ts", import.meta.url));
+const DRILL = fileURLToPath(new URL("drill.ts", import.meta.url));
 
 /** Each with the fault that shows it. */
 test.each([
