@@ -22,8 +22,8 @@ export const timeBudget = {
   excellent: { startRatio: 2.8, offMicros: 65, onMicros: 310, heapMB: 0.2 },
 };
 
-const answering = { zip: 610, start: 433, traced: 517, total: 909 };
-const reading = { zip: 217, start: 425, traced: 509, total: 622 };
+const answering = { zip: 610, start: 434, traced: 518, total: 909 };
+const reading = { zip: 217, start: 426, traced: 510, total: 622 };
 /** Without Twirp, which has no method for it. */
 const restOnly = { ...reading, zip: 183, total: 514 };
 
@@ -49,7 +49,7 @@ export const budgets: Readonly<
   "delete-conversation": restOnly,
   "export-conversation": restOnly,
   "telegram-webhook": { zip: 154, start: 257, traced: 341, total: 431 },
-  health: { zip: 179, start: 92, traced: 175, total: 503 },
+  health: { zip: 179, start: 93, traced: 177, total: 504 },
   docs: {
     zip: 650,
     start: 129,
@@ -60,8 +60,8 @@ export const budgets: Readonly<
   fallback: { zip: 63, start: 87, traced: 171, total: 171 },
   "telegram-worker": {
     zip: 656,
-    start: 557,
-    traced: 641,
+    start: 559,
+    traced: 643,
     total: 1_044,
     beyond: {
       zip: "what answers, the holidays of the world with it, Telegram's client, and the parser of Markdown",

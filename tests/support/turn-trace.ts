@@ -1,5 +1,5 @@
 import { dataOf, parseEmf } from "@parley/local/cloudwatch/emf";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startEngines } from "../performance/engines.ts";
 import { emfProblems } from "./emf-schema.ts";
 import { callTraced, emfLines, type FunctionSource, httpEvent, type TracedCall } from "./traced-function.ts";
@@ -23,8 +23,13 @@ export function turnTraceSuite(source: FunctionSource): void {
   });
   afterAll(() => engines.close());
 
-  function ask({ chat = SESSION.chat_id, env = {}, sampled = true } = {}): Promise<TracedCall> {
-    const body = { message: MESSAGE, session_metadata: { ...SESSION, chat_id: chat } };
+  function ask({
+    chat = SESSION.chat_id,
+    message = MESSAGE,
+    env = {},
+    sampled = true,
+  } = {}): Promise<TracedCall> {
+    const body = { message, session_metadata: { ...SESSION, chat_id: chat } };
     const event = httpEvent(POST.method, POST.path, { "x-request-id": "request-1" }, body);
     return callTraced(source, { ...engines.env, ...env }, event, { sampled });
   }
@@ -108,6 +113,41 @@ export function turnTraceSuite(source: FunctionSource): void {
         cause: { exceptions: [{ type: "AppError", message: "unavailable" }] },
       });
       expect(failed.datagrams.join("\n")).not.toContain("hunter2");
+    });
+
+    describe("when weather fails", () => {
+      const env = { RETRY_MAX_ATTEMPTS: "0" };
+      const failing = { fault: true, cause: { exceptions: [{ type: "UpstreamError" }] } };
+      afterEach(() => {
+        engines.weather.reset();
+        engines.openMeteo.reset();
+      });
+
+      test("of one provider, shows that the other was asked and has answered", async () => {
+        engines.weather.inject({ status: 503 });
+        const { tree } = await ask({ chat: "one", message: "What's the weather in Lisbon?", env });
+        expect(findStep(tree, "tool get_weather")).toMatchObject({
+          annotations: { cache: "miss", provider: "open-meteo" },
+          children: [
+            { name: "weather weatherapi", ...failing },
+            { name: "weather open-meteo", annotations: { provider: "open-meteo" } },
+          ],
+        });
+      });
+
+      test("of both, shows both, and the answer says so without any weather", async () => {
+        engines.weather.inject({ status: 503 });
+        engines.openMeteo.inject({ status: 503 });
+        const down = await ask({ chat: "both", message: "What's the weather in Quito?", env });
+        const steps = findStep(down.tree, "tool get_weather")?.children;
+        expect(steps).toMatchObject([
+          { name: "weather weatherapi", ...failing },
+          { name: "weather open-meteo", ...failing },
+        ]);
+        const { reply } = bodyOf(down);
+        expect(reply).toMatch(/unavailable/i);
+        expect(reply).not.toMatch(/\d|°/);
+      });
     });
 
     test("is not made of an invocation that is not sampled", async () => {
