@@ -16,7 +16,7 @@ export const brokenBuilds: Readonly<Record<string, Edit>> = {
     file: "packages/core/src/conversation/turns.ts",
     from: "const { begun, past } = await this.#beginner.begin(target, {",
     to: `const nothing = { platform: "api", turns: [] };
-    await this.#ask({ conversationId: "", seq: 1, message } as unknown as Turn, nothing, ask);
+    await this.#ask({ conversationId: "", seq: 1, message } as unknown as Turn, nothing, { ...ask, spender: { owner } });
     const { begun, past } = await this.#beginner.begin(target, {`,
   },
   /** A part of an answer that may have arrived is sent again. */

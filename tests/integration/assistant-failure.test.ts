@@ -1,11 +1,11 @@
 import { inspect } from "node:util";
 import { estimateItems, itemsOf } from "@parley/core/assistant/context-window";
-import { AppError } from "@parley/core/error";
+import type { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
 import type { Fault } from "@parley/local/simulators/faults";
 import { type ModelSimulator, startModel } from "@parley/local/simulators/model";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { assistantOn, calling, textTool } from "../support/assistant.ts";
+import { assistantOn, calling, failure, textTool } from "../support/assistant.ts";
 
 let model: ModelSimulator;
 beforeAll(async () => {
@@ -21,17 +21,6 @@ afterEach(() => model.reset());
 const timeLimit = ({ hang }: Fault) => (hang ? 250 : 5_000);
 
 const echo = textTool("echo", ({ text }) => `echo ${text}`);
-
-const failure = (run: Promise<unknown>): Promise<AppError> =>
-  run.then(
-    () => {
-      throw new Error("there was an answer");
-    },
-    (error: unknown) => {
-      expect(error).toBeInstanceOf(AppError);
-      return error as AppError;
-    },
-  );
 
 describe("a model that stumbles", () => {
   test.each<[Fault, number]>([

@@ -4,12 +4,12 @@ import type { Usage } from "@parley/core/assistant/chat-model";
 import type { Spender } from "@parley/core/budget/budgets";
 import { isOverBudget } from "@parley/core/budget/over-budget";
 import { costOf, priceOf } from "@parley/core/budget/prices";
-import { AppError } from "@parley/core/error";
+import type { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
 import type { Fault } from "@parley/local/simulators/faults";
 import { type ModelSimulator, startModel } from "@parley/local/simulators/model";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type AssistantSetup, assistantOn, calling, textTool } from "../support/assistant.ts";
+import { type AssistantSetup, assistantOn, calling, failure, textTool } from "../support/assistant.ts";
 import { type BudgetSetup, budgetIn, budgetsOn, PRICE } from "../support/budgets.ts";
 import { upstashSuite } from "../support/upstash-suite.ts";
 
@@ -49,16 +49,6 @@ function instance(setup: BudgetSetup, more: AssistantSetup = {}) {
 
 const tokensOf = ({ input, output }: Usage) => input + output;
 const spentBy = (usage: Usage) => ({ tokens: tokensOf(usage), nanoUsd: costOf(usage, PRICE) });
-const failure = (run: Promise<unknown>): Promise<AppError> =>
-  run.then(
-    () => {
-      throw new Error("there was an answer");
-    },
-    (error: unknown) => {
-      expect(error).toBeInstanceOf(AppError);
-      return error as AppError;
-    },
-  );
 
 describe("what is spent", () => {
   test("is what the provider counted, of every round, for the user and for the key", async () => {

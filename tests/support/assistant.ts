@@ -5,10 +5,12 @@ import { OpenAIChat } from "@parley/core/assistant/openai-chat";
 import { OpenAIResponses } from "@parley/core/assistant/openai-responses";
 import { ToolRunner } from "@parley/core/assistant/tool-runner";
 import type { Budgets } from "@parley/core/budget/budgets";
+import { AppError } from "@parley/core/error";
 import { Deadline } from "@parley/core/resilience/deadline";
 import * as z from "@parley/core/schema";
 import { defineTool, type Tool } from "@parley/core/tools/tool";
 import type { ModelSimulator } from "@parley/local/simulators/model";
+import { expect } from "vitest";
 import { RecordingTelemetry } from "./telemetry.ts";
 
 export type AssistantSetup = {
@@ -71,6 +73,18 @@ export function assistantOn(model: Pick<ModelSimulator, "url">, setup: Assistant
     });
   return { reply, telemetry, runner, models };
 }
+
+/** Of a reply that is to be none. */
+export const failure = (run: Promise<unknown>): Promise<AppError> =>
+  run.then(
+    () => {
+      throw new Error("there was an answer");
+    },
+    (error: unknown) => {
+      expect(error).toBeInstanceOf(AppError);
+      return error as AppError;
+    },
+  );
 
 /** A tool that takes any text. */
 export const textTool = (name: string, execute: Tool["execute"]) =>

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Usage } from "../assistant/chat-model.ts";
 import { newHolderId } from "../id.ts";
 import { joinKey } from "../redis/keys.ts";
-import { type Deadline, deadlineExceeded } from "../resilience/deadline.ts";
+import type { Deadline } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Account, Amount, Grant, Ledger, Limit } from "./ledger.ts";
 import { type BudgetName, overBudget } from "./over-budget.ts";
@@ -77,9 +76,7 @@ export class Budgets {
         this.#telemetry.count("BudgetRefusals", 1, { budget });
         throw overBudget(budget, grant);
       }
-      await sleep(POLL_MS, undefined, { signal: deadline.signal }).catch((cause: unknown) => {
-        throw deadlineExceeded(cause);
-      });
+      await deadline.sleep(POLL_MS);
     }
     return {
       settle: (usage) => this.#settle(call, accounts, usage ? this.#amountOf(model, usage) : amount),

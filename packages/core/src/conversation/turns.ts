@@ -45,6 +45,7 @@ type Call = Pick<Ask, "context" | "deadline" | "afterwards"> & {
   /** When it came, by `performance.now()`. */
   since: number;
 };
+type Asked = Pick<Call, "context" | "deadline"> & { spender: Spender };
 
 /** A complete turn; `replayed` when an earlier request had completed it. */
 export type TurnResult = {
@@ -162,7 +163,7 @@ export class Turns {
       const titling = past.title === undefined ? this.#titles.title(turn.message, asked) : undefined;
       // Both fail together when a setting is wrong, and then nobody comes to wait for the title.
       titling?.catch(() => {});
-      const reply = await this.#ask(turn, past, call);
+      const reply = await this.#ask(turn, past, { ...call, ...asked });
       const title = (await titling) ?? past.title;
       const stored = await this.#telemetry.step("store save", () =>
         this.#store.complete(turn, holder, reply, titling && title),
@@ -190,9 +191,11 @@ export class Turns {
     return this.#afterLoss(turn);
   }
 
-  async #ask({ conversationId, message, seq }: Turn, past: Past, call: Call): Promise<Reply> {
-    const { context, deadline } = call;
-    const spender = spenderOf(call, past);
+  async #ask(
+    { conversationId, message, seq }: Turn,
+    past: Past,
+    { context, spender, deadline }: Asked,
+  ): Promise<Reply> {
     const conversation = sha256(conversationId);
     // A turn that was left open long ago, and is completed now, is older than what the summary tells.
     const summary = past.summary && past.summary.upToSeq < seq ? past.summary : undefined;

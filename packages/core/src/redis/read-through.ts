@@ -1,8 +1,6 @@
-import { setTimeout } from "node:timers/promises";
 import { newHolderId } from "../id.ts";
 import type { DimensionValue } from "../metrics.ts";
 import type { Deadline } from "../resilience/deadline.ts";
-import { deadlineExceeded } from "../resilience/deadline.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Cache, CacheEntry } from "./cache.ts";
 
@@ -59,9 +57,7 @@ export async function readThrough<T>(
       telemetry.annotate({ cache: "stale" });
       return { ...stale, stale: true };
     }
-    await setTimeout(POLL_MS, undefined, { signal: deadline.signal }).catch((cause: unknown) => {
-      throw deadlineExceeded(cause);
-    });
+    await deadline.sleep(POLL_MS);
   }
 }
 

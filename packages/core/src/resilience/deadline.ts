@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { type Clock, systemClock } from "../clock.ts";
 import { AppError } from "../error.ts";
 
@@ -31,6 +32,13 @@ export class Deadline {
   /** A deadline of its own for a part of the request: `ms` from now, and never later than this one. */
   part(ms: number): Deadline {
     return new Deadline(Math.min(ms, this.remaining()), { clock: this.#clock, signal: this.signal });
+  }
+
+  /** @throws AppError deadline_exceeded when it comes first */
+  async sleep(ms: number): Promise<void> {
+    await setTimeout(ms, undefined, { signal: this.signal }).catch((cause: unknown) => {
+      throw deadlineExceeded(cause);
+    });
   }
 
   /** @throws AppError deadline_exceeded when no time is left */
